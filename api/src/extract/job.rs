@@ -1,0 +1,155 @@
+//! The job of a request: live, retained, in the history, or promised.
+
+use axum::RequestPartsExt as _;
+use axum::extract::FromRequestParts;
+use domain::{AttemptOutcome, AttemptRecord, ChannelUid, ErrorClass, TenantUid, Timestamp};
+use http::request::Parts;
+use queue::{JobId, JobState, JobView, QueueError};
+use store::{Channel, Tenant};
+
+use super::scope::path_param;
+use crate::App;
+use crate::caller::{Caller, Right};
+use crate::problem::Problem;
+
+/// The job in the path. It is only given out with a right that is checked.
+pub(crate) struct OnJob {
+    caller: Caller,
+    job: Job,
+}
+
+/// A job, wherever it was found.
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// Which.
+    pub(crate) id: JobId,
+    /// Whose.
+    pub(crate) tenant: Tenant,
+    /// Which channel it refreshes; `None` for a sweep, and once the channel is gone.
+    pub(crate) channel: Option<Channel>,
+    /// Where it was found.
+    pub(crate) found: Found,
+    /// Its tries, the first first.
+    pub(crate) attempts: Vec<AttemptRecord>,
+}
+
+/// Where a job was found.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// In the queue, live or retained.
+    InQueue(Box<JobView>),
+    /// In the history alone: trimmed, or Redis was emptied.
+    InHistory,
+    /// On the channel's row: Redis does not know it, and the scheduler queues it at this time.
+    Promised(Timestamp),
+    /// In the tenant's schedule, whose next slot it is for.
+    Slot(Timestamp),
+}
+
+impl OnJob {
+    /// The job, if the caller may do this with it.
+    ///
+    /// # Errors
+    ///
+    /// A 403 that names the right.
+    pub(crate) fn with(self, right: Right) -> Result<Job, Problem> {
+        self.caller.require(right)?;
+        Ok(self.job)
+    }
+}
+
+impl Job {
+    /// Where it stands.
+    pub(crate) fn state(&self) -> JobState {
+        match &self.found {
+            Found::InQueue(view) => view.state,
+            Found::InHistory => self.state_in_history(),
+            Found::Promised(_) | Found::Slot(_) => JobState::Delayed,
+        }
+    }
+
+    /// A job without an end in the history comes back: the scheduler hands it out again.
+    fn state_in_history(&self) -> JobState {
+        let end = self.attempts.iter().find(|attempt| attempt.ends_job);
+        match end.map(|attempt| attempt.outcome) {
+            None => JobState::Waiting,
+            Some(AttemptOutcome::Refreshed | AttemptOutcome::NotNeeded) => JobState::Completed,
+            Some(AttemptOutcome::Failed(ErrorClass::Cancelled)) => JobState::Cancelled,
+            Some(AttemptOutcome::Failed(_)) => JobState::Failed,
+        }
+    }
+}
+
+impl FromRequestParts<App> for OnJob {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = parts.extract::<Caller>().await?;
+        let missing = || Problem::not_found("job");
+        let id = path_param(parts, "job")
+            .await
+            .and_then(|id| id.parse().ok());
+        let job = load(app, id.ok_or_else(missing)?).await?;
+        let job = job.filter(|job| caller.sees(job.tenant.uid));
+        let job = job.ok_or_else(missing)?;
+        Ok(Self { caller, job })
+    }
+}
+
+async fn load(app: &App, id: JobId) -> Result<Option<Job>, Problem> {
+    let in_queue = app.queues.queue(&id.queue).job(&id).await;
+    let attempts = app.store.attempts_of_job(&id.to_string()).await?;
+    let channel = match id.key.parse::<ChannelUid>() {
+        Ok(uid) => app.store.channel_by_uid(uid).await?,
+        Err(_) => None,
+    };
+    let Some((owner, found)) = find(app, &id, in_queue, &attempts, channel.as_ref()).await? else {
+        return Ok(None);
+    };
+    let tenant = app.store.tenant_by_uid(owner).await?;
+    Ok(tenant.map(|tenant| Job {
+        id,
+        tenant,
+        channel,
+        found,
+        attempts,
+    }))
+}
+
+/// Who owns the job and where it is: the queue knows best, then the history, then what is promised.
+async fn find(
+    app: &App,
+    id: &JobId,
+    in_queue: Result<Option<JobView>, QueueError>,
+    attempts: &[AttemptRecord],
+    channel: Option<&Channel>,
+) -> Result<Option<(TenantUid, Found)>, Problem> {
+    let (view, away) = match in_queue {
+        Ok(view) => (view, None),
+        Err(error) => (None, Some(error)),
+    };
+    if let Some(view) = view {
+        let owner = view.tenant.parse::<TenantUid>().ok();
+        return Ok(owner.map(|owner| (owner, Found::InQueue(Box::new(view)))));
+    }
+    if let Some(attempt) = attempts.first() {
+        return Ok(Some((attempt.tenant, Found::InHistory)));
+    }
+    if let Some(channel) = channel {
+        let promise = app.store.promise(channel.uid).await?;
+        if let Some(promise) = promise.filter(|it| it.job_id == id.to_string()) {
+            return Ok(Some((channel.tenant, Found::Promised(promise.at))));
+        }
+    }
+    if let Some((schedule, slot)) = jobs::schedule_of(id) {
+        let schedule = app.store.schedule_by_uid(schedule).await?;
+        if let Some(schedule) = schedule.filter(|it| it.next_run_at == slot) {
+            return Ok(Some((schedule.tenant, Found::Slot(slot))));
+        }
+    }
+    // Only now does it matter that the queue could not be asked.
+    match away {
+        Some(error) => Err(error.into()),
+        None => Ok(None),
+    }
+}

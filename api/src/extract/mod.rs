@@ -1,0 +1,14 @@
+//! What handlers take from a request; each says itself what is wrong with it.
+
+mod explain;
+mod input;
+mod job;
+mod params;
+mod scope;
+mod text;
+
+pub(crate) use input::{Input, OptionalInput, present};
+pub(crate) use job::{Found, Job, OnJob};
+pub(crate) use params::{Params, page_limit, page_request, within};
+pub(crate) use scope::{InTenant, OnChannel, path_param};
+pub(crate) use text::Text;

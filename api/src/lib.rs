@@ -1,0 +1,158 @@
+//! The HTTP API of tokenfleet: one file per resource, one form of error.
+//!
+//! Handlers extract, call once, and map. What a caller may do is decided where
+//! the tenant or the channel of a request is loaded; [`Deps`] is all they can reach:
+//! the API cannot call a provider's token endpoint, and opens no envelope.
+
+mod caller;
+mod dispatch;
+mod extract;
+mod guard;
+mod health;
+mod limits;
+mod problem;
+mod purge;
+mod routes;
+mod view;
+mod wait;
+
+use std::future::IntoFuture as _;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use providers::Providers;
+use queue::{QueueName, Queues};
+use secrecy::SecretString;
+use store::Store;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use vault::Vault;
+
+pub use health::Health;
+
+/// What the API works with; the process that hosts it opens all of it.
+#[derive(Debug)]
+pub struct Deps {
+    /// The database.
+    pub store: Store,
+    /// The jobs.
+    pub queues: Queues,
+    /// Seals imported credentials; nothing is opened here.
+    pub vault: Arc<Vault>,
+    /// Knows which providers exist and what an import must bring.
+    pub providers: Arc<Providers>,
+    /// What an operator may set.
+    pub settings: ApiSettings,
+    /// Checks of this process beside its database and Redis, for `/readyz`.
+    pub health: Health,
+}
+
+/// What an operator may set about the API.
+#[derive(Clone, Debug)]
+pub struct ApiSettings {
+    /// The name that `/` shows.
+    pub app_name: String,
+    /// The bearer token with every right. An empty one lets nobody in.
+    pub admin_token: SecretString,
+    /// The address under which people reach the API, without a slash at its end.
+    pub public_url: Option<String>,
+    /// How long a request may take in all; at least five seconds more than the longest `wait` (60 s).
+    pub request_timeout: Duration,
+    /// Completed jobs that a tenant's list shows.
+    pub keep_completed: usize,
+    /// Failed jobs that a tenant's list shows; cancelled ones count among them.
+    pub keep_failed: usize,
+}
+
+impl ApiSettings {
+    /// The settings of a process of which nothing but its admin token is known.
+    #[must_use]
+    pub fn new(admin_token: SecretString) -> Self {
+        Self {
+            app_name: "tokenfleet".to_owned(),
+            admin_token,
+            public_url: None,
+            request_timeout: Duration::from_secs(75),
+            keep_completed: 10,
+            keep_failed: 50,
+        }
+    }
+}
+
+/// What handlers reach, shared by all of them.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Shared>);
+
+/// [`Deps`], and the signal that ends every wait.
+pub(crate) struct Shared {
+    pub(crate) deps: Deps,
+    pub(crate) stopping: CancellationToken,
+}
+
+impl App {
+    fn new(deps: Deps, stopping: CancellationToken) -> Self {
+        Self(Arc::new(Shared { deps, stopping }))
+    }
+
+    /// Every queue: one per provider, and that of the sweeps.
+    pub(crate) fn queue_names(&self) -> impl Iterator<Item = QueueName> {
+        self.refresh_queue_names().chain([jobs::sweep_queue()])
+    }
+
+    /// The queues of refreshes, one per provider.
+    pub(crate) fn refresh_queue_names(&self) -> impl Iterator<Item = QueueName> {
+        self.providers.names().map(jobs::refresh_queue)
+    }
+
+    /// Fires when the process ends: who waits for a job answers 202 at once.
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.0.stopping
+    }
+}
+
+impl Deref for App {
+    type Target = Deps;
+
+    fn deref(&self) -> &Deps {
+        &self.0.deps
+    }
+}
+
+/// The API as a service, for a server of the caller's own.
+pub fn router(deps: Deps) -> Router {
+    routes::all(App::new(deps, CancellationToken::new()))
+}
+
+/// Serves the API until `shutdown` fires.
+///
+/// Then no connection is accepted any more, callers that wait for a job get their
+/// 202 at once, and other answers are given ten seconds.
+///
+/// # Errors
+///
+/// If the listener fails for good.
+pub async fn run(
+    deps: Deps,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), std::io::Error> {
+    let service = routes::all(App::new(deps, shutdown.clone()));
+    let server = axum::serve(listener, service)
+        .with_graceful_shutdown(shutdown.clone().cancelled_owned())
+        .into_future();
+    tokio::select! {
+        ended = server => ended,
+        () = out_of_patience(&shutdown) => {
+            tracing::warn!("connections were still open when the API ended");
+            Ok(())
+        }
+    }
+}
+
+/// Ends some time after `shutdown` has fired.
+async fn out_of_patience(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(limits::SHUTDOWN_GRACE).await;
+}

@@ -1,0 +1,31 @@
+//! The timeline of a channel: `GET …/channels/{channel}/attempts`.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+
+use crate::App;
+use crate::caller::Right;
+use crate::extract::{OnChannel, Params, page_request};
+use crate::problem::Problem;
+use crate::view::{AttemptView, ListView};
+
+/// Which page of the history.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    cursor: Option<String>,
+    limit: Option<i64>,
+}
+
+/// Lists the attempts of a channel, newest first.
+pub(super) async fn list(
+    State(app): State<App>,
+    channel: OnChannel,
+    Params(query): Params<ListQuery>,
+) -> Result<Json<ListView<AttemptView>>, Problem> {
+    let (_, channel) = channel.with(Right::ReadChannels)?;
+    let page = page_request(query.cursor.as_deref(), query.limit)?;
+    let page = app.store.attempts_of_channel(channel.uid, page).await?;
+    Ok(Json(ListView::of(page, AttemptView::from)))
+}

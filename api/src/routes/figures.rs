@@ -1,0 +1,81 @@
+//! S2.7 and S2.8: how many jobs stand where, and a tenant's channels in figures.
+
+use axum::Json;
+use axum::extract::State;
+use domain::TenantUid;
+use futures::future::try_join_all;
+use serde::Serialize;
+use store::Statistics;
+
+use crate::App;
+use crate::caller::{Caller, Right};
+use crate::extract::InTenant;
+use crate::problem::Problem;
+
+/// Refresh jobs by state: the live ones as Redis has them, the totals of ended
+/// ones since the beginning.
+#[expect(clippy::struct_field_names, reason = "the names of the API")]
+#[derive(Debug, Default, Serialize)]
+pub(super) struct JobStatus {
+    jobs_active: u64,
+    jobs_waiting: u64,
+    jobs_delayed: u64,
+    jobs_completed: u64,
+    jobs_failed: u64,
+    jobs_cancelled: u64,
+}
+
+/// The figures of S2.8, under the name that the seed gives them.
+#[derive(Debug, Serialize)]
+pub(super) struct StatisticsView {
+    statistics: Statistics,
+}
+
+/// Jobs of a tenant by state.
+pub(super) async fn of_tenant(
+    State(app): State<App>,
+    tenant: InTenant,
+) -> Result<Json<JobStatus>, Problem> {
+    let tenant = tenant.with(Right::ReadJobs)?;
+    Ok(Json(status(&app, Some(tenant.uid)).await?))
+}
+
+/// Jobs of the whole platform by state.
+pub(super) async fn of_platform(
+    State(app): State<App>,
+    caller: Caller,
+) -> Result<Json<JobStatus>, Problem> {
+    caller.require(Right::Platform)?;
+    Ok(Json(status(&app, None).await?))
+}
+
+async fn status(app: &App, tenant: Option<TenantUid>) -> Result<JobStatus, Problem> {
+    let totals = app.store.job_totals(tenant).await?;
+    let tenant = tenant.map(|uid| uid.to_string());
+    let counts = app.refresh_queue_names().map(|name| {
+        let (queue, tenant) = (app.queues.queue(&name), tenant.as_deref());
+        async move { queue.counts(tenant).await }
+    });
+    let mut status = JobStatus {
+        jobs_completed: totals.completed,
+        jobs_failed: totals.failed,
+        jobs_cancelled: totals.cancelled,
+        ..JobStatus::default()
+    };
+    for counts in try_join_all(counts).await? {
+        status.jobs_active += counts.active;
+        status.jobs_waiting += counts.waiting;
+        status.jobs_delayed += counts.delayed;
+    }
+    Ok(status)
+}
+
+/// A tenant's channels in figures.
+pub(super) async fn statistics(
+    State(app): State<App>,
+    tenant: InTenant,
+) -> Result<Json<StatisticsView>, Problem> {
+    let tenant = tenant.with(Right::ReadChannels)?;
+    let statistics = app.store.statistics(tenant.uid).await?;
+    Ok(Json(StatisticsView { statistics }))
+}

@@ -1,0 +1,247 @@
+//! An API on a private database and a private Redis, and a client that talks to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::{ApiSettings, Deps, Health};
+use domain::Name;
+use providers::{ProviderSettings, Providers};
+use queue::{ConnectOptions, Queues};
+use reqwest::Method;
+use serde_json::{Value, json};
+use store::{Channel, Store, Tenant};
+use testkit::Database;
+use testkit::redis::RedisServer;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use vault::{KeyRing, Vault};
+
+pub(crate) const ADMIN: &str = "test-admin-token";
+
+/// Every credential that the tests plant; no answer may contain one.
+pub(crate) const PLANTED: [&str; 4] = [
+    "planted-access-token",
+    "planted-refresh-token",
+    "planted-api-key",
+    "planted-api-secret",
+];
+
+/// A running API and everything under it.
+pub(crate) struct World {
+    pub(crate) base: String,
+    pub(crate) store: Store,
+    pub(crate) queues: Queues,
+    pub(crate) redis: RedisServer,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) server: JoinHandle<std::io::Result<()>>,
+    client: reqwest::Client,
+    _database: Database,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| {
+            panic!("{} is not JSON: {error}: {:?}", self.status, self.text)
+        })
+    }
+
+    /// One header.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Status, code and the names of the fields of a problem.
+    pub(crate) fn problem(&self) -> (u16, String, Vec<String>) {
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let body = self.json();
+        assert_eq!(body["status"], self.status);
+        assert!(body["title"].is_string() && body["detail"].is_string());
+        let errors = body["errors"].as_array().cloned().unwrap_or_default();
+        let fields = errors
+            .iter()
+            .map(|error| error["field"].as_str().unwrap().to_owned());
+        let code = body["code"].as_str().unwrap().to_owned();
+        (self.status, code, fields.collect())
+    }
+}
+
+/// A problem as [`Answer::problem`] tells it.
+pub(crate) fn problem(status: u16, code: &str, fields: &[&str]) -> (u16, String, Vec<String>) {
+    let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+    (status, code.to_owned(), fields)
+}
+
+impl World {
+    pub(crate) async fn start(database: Database) -> Self {
+        Self::with(database, Health::default(), |_| {}).await
+    }
+
+    /// A world with checks of its own, and other settings.
+    pub(crate) async fn with(
+        database: Database,
+        health: Health,
+        change: impl FnOnce(&mut ApiSettings),
+    ) -> Self {
+        let store = database.store().await;
+        let redis = RedisServer::start().await.unwrap();
+        let queues = Queues::connect(ConnectOptions::new(redis.url()));
+        let queues = queues.await.unwrap();
+        let ring = KeyRing::parse(&KeyRing::generate("k1")).unwrap();
+        let mut settings = ApiSettings::new(ADMIN.into());
+        change(&mut settings);
+        let deps = Deps {
+            store: store.clone(),
+            queues: queues.clone(),
+            vault: Arc::new(Vault::new(ring, "k1").unwrap()),
+            providers: Arc::new(Providers::new(ProviderSettings::default()).unwrap()),
+            settings,
+            health,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let shutdown = CancellationToken::new();
+        let server = tokio::spawn(api::run(deps, listener, shutdown.clone()));
+        Self {
+            base,
+            store,
+            queues,
+            redis,
+            shutdown,
+            server,
+            client: client(),
+            _database: database,
+        }
+    }
+
+    /// A request with the admin token.
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.anonymous(method, path).bearer_auth(ADMIN)
+    }
+
+    /// A request without any token.
+    pub(crate) fn anonymous(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        send(self.request(Method::GET, path)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        send(self.request(Method::DELETE, path)).await
+    }
+
+    /// A `POST` without a body.
+    pub(crate) async fn post(&self, path: &str) -> Answer {
+        send(self.request(Method::POST, path)).await
+    }
+
+    pub(crate) async fn post_json(&self, path: &str, body: Value) -> Answer {
+        send(self.request(Method::POST, path).json(&body)).await
+    }
+
+    pub(crate) async fn put_json(&self, path: &str, body: Value) -> Answer {
+        send(self.request(Method::PUT, path).json(&body)).await
+    }
+
+    pub(crate) async fn patch_json(&self, path: &str, body: Value) -> Answer {
+        send(self.request(Method::PATCH, path).json(&body)).await
+    }
+
+    /// A tenant with this id.
+    pub(crate) async fn tenant(&self, id: &str) -> Tenant {
+        let answer = self.post_json("/api/v1/tenants", json!({"id": id})).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        let id: Name = id.parse().unwrap();
+        self.store.tenant(&id).await.unwrap().unwrap()
+    }
+
+    /// A TikTok channel whose token lives for so long; 0 is one that is due at once.
+    pub(crate) async fn tiktok(&self, tenant: &Tenant, id: &str, expires_in: u32) -> Channel {
+        let mut credentials = json!({
+            "access_token": "planted-access-token",
+            "refresh_token": "planted-refresh-token",
+        });
+        if expires_in > 0 {
+            credentials["expires_in"] = json!(expires_in);
+        }
+        self.import(tenant, id, "tiktok", credentials).await
+    }
+
+    /// A channel of a provider with these credentials.
+    pub(crate) async fn import(
+        &self,
+        tenant: &Tenant,
+        id: &str,
+        provider: &str,
+        credentials: Value,
+    ) -> Channel {
+        let path = format!("/api/v1/tenants/{}/channels", tenant.id);
+        let body = json!({
+            "id": id, "provider": provider, "display_name": id, "credentials": credentials,
+        });
+        let answer = self.post_json(&path, body).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        self.channel(tenant, id).await
+    }
+
+    /// A channel as the database has it.
+    pub(crate) async fn channel(&self, tenant: &Tenant, id: &str) -> Channel {
+        let id: Name = id.parse().unwrap();
+        self.store.channel(tenant.uid, &id).await.unwrap().unwrap()
+    }
+
+    /// Asks again and again until the answer is as wanted.
+    pub(crate) async fn until(&self, path: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
+        for _ in 0..200 {
+            let answer = self.get(path).await;
+            if wanted(&answer) {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{path} did not come to be as wanted within 10 s");
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+/// Sends a request, reads its answer, and looks for credentials in it.
+pub(crate) async fn send(request: reqwest::RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    let answer = Answer {
+        status: response.status().as_u16(),
+        headers: response.headers().clone(),
+        text: response.text().await.unwrap(),
+    };
+    for secret in PLANTED.iter().chain([&ADMIN]) {
+        assert!(!answer.text.contains(secret), "{secret} in {}", answer.text);
+    }
+    assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    answer
+}
+
+fn client() -> reqwest::Client {
+    // Only one of the tests of a process is the first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .timeout(Duration::from_secs(90))
+        .build()
+        .unwrap()
+}

@@ -1,0 +1,16 @@
+//! One file per command.
+
+pub(crate) mod api;
+pub(crate) mod channel;
+pub(crate) mod config_check;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod job;
+pub(crate) mod migrate;
+pub(crate) mod schedule;
+pub(crate) mod scheduler;
+pub(crate) mod simulate;
+pub(crate) mod stats;
+pub(crate) mod tenant;
+pub(crate) mod up;
+pub(crate) mod worker;

@@ -1,0 +1,88 @@
+//! Are the providers configured, and can they be reached?
+
+use std::time::Duration;
+
+use config::Loaded;
+
+use super::Finding;
+use crate::client::http_client;
+use crate::parts;
+
+const PART: &str = "providers";
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// What was found: which have their app, and for those whether anything answers.
+pub(super) async fn examine(loaded: &Loaded) -> Vec<Finding> {
+    let providers = match parts::open_providers(loaded) {
+        Ok(providers) => providers,
+        Err(error) => return vec![Finding::bad(PART, format!("{error:#}"), "correct it")],
+    };
+    let mut findings = Vec::new();
+    for name in providers.names() {
+        let missing = providers
+            .get(name)
+            .map(|provider| provider.missing_settings())
+            .unwrap_or_default();
+        if !missing.is_empty() {
+            // Nobody needs all of them.
+            let found = format!("{name} is not configured ({} unset)", missing.join(", "));
+            findings.push(Finding::good(PART, found));
+            continue;
+        }
+        if let Some(key) = address_of(name.as_str()) {
+            findings.push(reach(loaded, name.as_str(), key).await);
+        }
+    }
+    findings
+}
+
+/// The setting with a provider's address.
+fn address_of(provider: &str) -> Option<&'static str> {
+    match provider {
+        "facebook" | "whatsapp" => Some("providers.meta.base_url"),
+        "instagram" => Some("providers.instagram.base_url"),
+        "tiktok" => Some("providers.tiktok.base_url"),
+        "tiktok_business" => Some("providers.tiktok_business.base_url"),
+        "tiktok_legacy" => Some("providers.tiktok_legacy.base_url"),
+        "facturify" => Some("providers.facturify.base_url"),
+        _ => None,
+    }
+}
+
+/// Whether a setting says that this provider is used. Facturify needs none: tenants bring keys.
+fn is_chosen(loaded: &Loaded, name: &str) -> bool {
+    let section = format!("providers.{name}.");
+    name != "facturify"
+        || loaded
+            .overridden()
+            .any(|line| line.key.starts_with(&section))
+}
+
+/// Any answer will do: no credential is sent.
+async fn reach(loaded: &Loaded, name: &str, key: &str) -> Finding {
+    let address = loaded
+        .effective
+        .iter()
+        .find(|line| line.key == key)
+        .map(|line| line.value.clone())
+        .unwrap_or_default();
+    let client = match http_client(LIMIT) {
+        Ok(client) => client,
+        Err(error) => return Finding::bad(PART, format!("{error:#}"), "look at the certificates"),
+    };
+    match client.head(&address).send().await {
+        Ok(_) => Finding::good(PART, format!("{name} answers at {address}")),
+        Err(_) if !is_chosen(loaded, name) => Finding::good(
+            PART,
+            format!("{name} does not answer at {address}; that matters once channels use it"),
+        ),
+        Err(error) => Finding::bad(
+            PART,
+            format!("{name} does not answer: {}", loaded.told(key)),
+            format!(
+                "look at the network and the firewall ({})",
+                error.without_url()
+            ),
+        ),
+    }
+}

@@ -1,0 +1,125 @@
+//! Is Redis there, and would it keep what is put into it?
+
+use std::time::Duration;
+
+use config::Loaded;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::Finding;
+use crate::{parts, redis_server};
+
+const PART: &str = "redis";
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// A connection if there is one, and what was found.
+pub(super) async fn examine(loaded: &Loaded) -> (Option<MultiplexedConnection>, Vec<Finding>) {
+    let Some(url) = url(loaded).await else {
+        return (None, vec![program()]);
+    };
+    // The queue's own checks: address, version, eviction.
+    if let Err(error) = parts::open_queues(loaded, &url, "doctor").await {
+        let fix = "start it, or correct REDIS_URL; the policy is set by `CONFIG SET \
+                   maxmemory-policy noeviction` and in redis.conf";
+        return (None, vec![Finding::bad(PART, format!("{error:#}"), fix)]);
+    }
+    match ask(&url).await {
+        Ok((connection, info)) => (Some(connection), judge(&info)),
+        Err(error) => {
+            let found = Finding::bad(PART, format!("INFO: {error}"), "allow INFO in its ACL");
+            (None, vec![found])
+        }
+    }
+}
+
+async fn url(loaded: &Loaded) -> Option<SecretString> {
+    match &loaded.settings.redis.url {
+        Some(url) => Some(url.clone()),
+        None => redis_server::running(&loaded.settings.data_dir).await,
+    }
+}
+
+fn program() -> Finding {
+    match redis_server::program() {
+        Some(path) => Finding::good(
+            PART,
+            format!(
+                "none runs; `up` starts a private one with {}",
+                path.display()
+            ),
+        ),
+        None => Finding::bad(
+            PART,
+            "redis-server is not installed, and REDIS_URL is not set",
+            "apt-get install redis-server, or set REDIS_URL",
+        ),
+    }
+}
+
+async fn ask(url: &SecretString) -> redis::RedisResult<(MultiplexedConnection, String)> {
+    let limits = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(LIMIT))
+        .set_response_timeout(Some(LIMIT));
+    let mut connection = Client::open(url.expose_secret())?
+        .get_multiplexed_async_connection_with_config(&limits)
+        .await?;
+    let info = redis::cmd("INFO").query_async(&mut connection).await?;
+    Ok((connection, info))
+}
+
+fn judge(info: &str) -> Vec<Finding> {
+    let field = |name: &str| {
+        info.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+            .map(str::trim)
+            .unwrap_or_default()
+    };
+    let version = field("redis_version");
+    let policy = field("maxmemory_policy");
+    let mut findings = vec![Finding::good(
+        PART,
+        format!("version {version}, maxmemory-policy {policy}"),
+    )];
+    if field("aof_enabled") == "1" {
+        let status = field("aof_last_write_status");
+        findings.push(if matches!(status, "ok" | "") {
+            Finding::good(PART, "keeps an append-only file")
+        } else {
+            Finding::bad(
+                PART,
+                format!("the append-only file was not written: {status}"),
+                "look at the disk and at its log",
+            )
+        });
+    } else {
+        // Not wrong: the database is the truth, and the queue is rebuilt from it.
+        findings.push(Finding::good(
+            PART,
+            "keeps no append-only file: after its restart the queue is rebuilt from the database, \
+             and delays set by people are taken from there",
+        ));
+    }
+    if field("rdb_last_bgsave_status") == "err" && field("stop_writes_on_bgsave_error") != "no" {
+        findings.push(Finding::bad(
+            PART,
+            "the last snapshot failed, so it may refuse writes",
+            "look at the disk and at its log",
+        ));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_snapshot_is_found() {
+        let fine = "redis_version:7.0.15\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\naof_last_write_status:ok\r\nrdb_last_bgsave_status:ok\r\n";
+        let failed = fine.replace("bgsave_status:ok", "bgsave_status:err");
+
+        assert!(judge(fine).iter().all(|finding| finding.ok));
+        assert!(judge(&failed).iter().any(|finding| !finding.ok));
+    }
+}

@@ -1,0 +1,113 @@
+//! `tokenfleet simulate`: the providers' simulator alone.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use simulator::{Fault, Faults, Latency, Running, Simulator, SimulatorConfig};
+
+use crate::output::{note, say};
+use crate::signals;
+
+const EXAMPLES: &str = "\
+It prints the settings that point a fleet at it; its page at /_sim/ teaches the rest: minting
+credentials, faults at run time, the ledger of all requests.
+
+Examples:
+  tokenfleet simulate --bind 127.0.0.1:4010 > .env
+  tokenfleet simulate --fault status_500=0.2 --fault tiktok.cut_after_commit=0.05
+  curl -s -X POST localhost:4010/_sim/grants -d '{\"provider\": \"tiktok\"}' \\
+      -H 'content-type: application/json'";
+
+/// What the simulator can be told.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Where it listens; port 0 takes a free one
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:4010")]
+    bind: SocketAddr,
+    #[command(flatten)]
+    conduct: Conduct,
+}
+
+/// How the simulated providers behave; `demo` takes the same flags.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Simulated providers")]
+pub(crate) struct Conduct {
+    /// A fault with its rate, `status_500=0.2` or `tiktok.hang=0.01`; may be given several times
+    #[arg(long = "fault", value_name = "FAULT=RATE")]
+    faults: Vec<Fault>,
+    /// All randomness comes from it
+    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    seed: u64,
+    /// Milliseconds that an answer takes at least
+    #[arg(long, value_name = "MS")]
+    latency_ms: Option<u64>,
+    /// Milliseconds that it takes longer at most
+    #[arg(long, value_name = "MS")]
+    jitter_ms: Option<u64>,
+}
+
+impl Conduct {
+    /// Starts a simulator that behaves so; `usual` is how long answers take unless a flag says
+    /// otherwise.
+    ///
+    /// # Errors
+    ///
+    /// If the address is taken, or the faults add up to more than everything.
+    pub(crate) async fn start(&self, bind: SocketAddr, usual: Latency) -> anyhow::Result<Running> {
+        let millis = |given: Option<u64>, usual| given.map_or(usual, Duration::from_millis);
+        let config = SimulatorConfig {
+            bind,
+            seed: self.seed,
+            faults: Faults::new(self.faults.iter().copied())?,
+            latency: Latency {
+                fixed: millis(self.latency_ms, usual.fixed),
+                jitter: millis(self.jitter_ms, usual.jitter),
+            },
+            ..SimulatorConfig::default()
+        };
+        Ok(Simulator::start(config).await?)
+    }
+}
+
+/// Runs until a signal.
+///
+/// # Errors
+///
+/// If it cannot start.
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let shutdown = signals::shutdown()?;
+    let simulator = args.conduct.start(args.bind, Latency::default()).await?;
+    note(format_args!(
+        "the simulator is up at {}/; these settings point a fleet at it:",
+        simulator.control_url()
+    ));
+    for (name, value) in settings(&simulator) {
+        say(format_args!("{name}={value}"));
+    }
+    shutdown.cancelled().await;
+    simulator.shutdown().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The variables that point a fleet at this simulator. Their secrets are made up.
+pub(crate) fn settings(simulator: &Running) -> Vec<(&'static str, String)> {
+    vec![
+        ("META_BASE_URL", simulator.base_url("facebook")),
+        ("META_APP_ID", simulator::META_APP_ID.to_owned()),
+        ("META_APP_SECRET", simulator::META_APP_SECRET.to_owned()),
+        ("TIKTOK_BASE_URL", simulator.base_url("tiktok")),
+        ("TIKTOK_CLIENT_KEY", simulator::TIKTOK_CLIENT_KEY.to_owned()),
+        (
+            "TIKTOK_CLIENT_SECRET",
+            simulator::TIKTOK_CLIENT_SECRET.to_owned(),
+        ),
+        ("FACTURIFY_BASE_URL", simulator.base_url("facturify")),
+        ("FACTURIFY_API_KEY", simulator::FACTURIFY_API_KEY.to_owned()),
+        (
+            "FACTURIFY_API_SECRET",
+            simulator::FACTURIFY_API_SECRET.to_owned(),
+        ),
+    ]
+}

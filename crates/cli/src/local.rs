@@ -1,0 +1,190 @@
+//! Everything in one process: what `up` and `demo` share.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use config::Loaded;
+use providers::Providers;
+use queue::Queues;
+use secrecy::SecretString;
+use store::Store;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use vault::Vault;
+use worker::Process;
+
+use crate::data_dir::DataDir;
+use crate::fleet::{Presence, Roles};
+use crate::redis_server::RedisServer;
+use crate::{mapping, parts};
+
+/// A fleet of one process that is ready to run.
+#[derive(Debug)]
+pub(crate) struct Local {
+    /// The database.
+    pub(crate) store: Store,
+    /// Seals what is imported.
+    pub(crate) vault: Arc<Vault>,
+    /// Knows the providers.
+    pub(crate) providers: Arc<Providers>,
+    /// Where the API listens.
+    pub(crate) address: SocketAddr,
+    /// Where the admin token can be read; `None` if it is a setting.
+    pub(crate) admin_token_file: Option<PathBuf>,
+    /// Where a master key was made; `None` if there was one.
+    pub(crate) made_master_key: Option<PathBuf>,
+    queues: Queues,
+    process: Arc<Process>,
+    admin_token: SecretString,
+    listener: TcpListener,
+    redis: Option<RedisServer>,
+}
+
+impl Local {
+    /// Opens everything, the database's tables and a private Redis included.
+    ///
+    /// # Errors
+    ///
+    /// What could not be opened, and the setting behind it.
+    pub(crate) async fn open(loaded: &Loaded, dir: &DataDir) -> anyhow::Result<Self> {
+        // First what fails at once: a second `up` should not start a Redis before it finds out.
+        let listener = listen(loaded).await?;
+        let providers = parts::open_providers(loaded)?;
+        let redis = private_redis(loaded, dir).await?;
+        match Self::assemble(loaded, dir, (listener, providers), redis.as_ref()).await {
+            Ok(local) => Ok(Self { redis, ..local }),
+            Err(error) => {
+                if let Some(redis) = redis {
+                    redis.stop().await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn assemble(
+        loaded: &Loaded,
+        dir: &DataDir,
+        (listener, providers): (TcpListener, Arc<Providers>),
+        redis: Option<&RedisServer>,
+    ) -> anyhow::Result<Self> {
+        let settings = &loaded.settings;
+        let store = open_migrated(loaded, dir).await?;
+        let (keys, made_master_key) = master_keys(loaded, dir)?;
+        let vault = parts::open_vault(loaded, &keys, &store).await?;
+        let redis_url = match redis {
+            Some(redis) => redis.url(),
+            None => parts::redis_url(loaded, "up")?,
+        };
+        let (admin_token, admin_token_file) = match &settings.api.admin_token {
+            Some(token) => (token.clone(), None),
+            None => (dir.admin_token()?, Some(dir.admin_token_file())),
+        };
+        Ok(Self {
+            queues: parts::open_queues(loaded, &redis_url, "up").await?,
+            process: parts::start_process(dir)?,
+            address: listener.local_addr()?,
+            store,
+            vault,
+            providers,
+            admin_token_file,
+            made_master_key,
+            admin_token,
+            listener,
+            redis: None,
+        })
+    }
+
+    /// Runs scheduler, workers and API until `shutdown`, then until they have
+    /// drained; ends the private Redis last.
+    ///
+    /// # Errors
+    ///
+    /// Why a role could not run.
+    pub(crate) async fn run(
+        self,
+        loaded: &Loaded,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let settings = &loaded.settings;
+        let key_ids = self.vault.ring().ids().map(str::to_owned).collect();
+        let presence = Presence::new(self.store.clone(), self.process.uid(), "up", key_ids);
+        let roles = Roles {
+            scheduler: Some(mapping::scheduler(
+                settings,
+                self.store.clone(),
+                self.queues.clone(),
+            )),
+            worker: Some(worker::Deps {
+                store: self.store.clone(),
+                queues: self.queues.clone(),
+                vault: Arc::clone(&self.vault),
+                providers: Arc::clone(&self.providers),
+                process: self.process,
+                settings: mapping::worker(settings, None),
+            }),
+            api: Some((
+                api::Deps {
+                    store: self.store.clone(),
+                    queues: self.queues,
+                    vault: self.vault,
+                    providers: self.providers,
+                    settings: mapping::api(settings, self.admin_token),
+                    health: api::Health::default(),
+                },
+                self.listener,
+            )),
+        };
+        let ended = roles.run(presence, shutdown).await;
+        self.store.close().await;
+        if let Some(redis) = self.redis {
+            redis.stop().await;
+        }
+        ended
+    }
+}
+
+/// Takes the address of the API.
+///
+/// # Errors
+///
+/// If it is in use, or none of this machine.
+pub(crate) async fn listen(loaded: &Loaded) -> anyhow::Result<TcpListener> {
+    let bind = loaded.settings.api.bind;
+    TcpListener::bind(bind).await.with_context(|| {
+        format!(
+            "cannot listen at {bind}: setting {}; choose another with TOKENFLEET_API__BIND, such as \
+             127.0.0.1:8001",
+            loaded.told("api.bind")
+        )
+    })
+}
+
+async fn private_redis(loaded: &Loaded, dir: &DataDir) -> anyhow::Result<Option<RedisServer>> {
+    match loaded.settings.redis.url {
+        Some(_) => Ok(None),
+        None => RedisServer::start(dir.path()).await.map(Some),
+    }
+}
+
+async fn open_migrated(loaded: &Loaded, dir: &DataDir) -> anyhow::Result<Store> {
+    let url = loaded.settings.database.url.clone();
+    let url = url.unwrap_or_else(|| dir.database_url());
+    let store = parts::open_database(loaded, &url).await?;
+    store.migrate_up().await.map_err(parts::explain_schema)?;
+    Ok(store)
+}
+
+/// The keys of the settings, else those of the data directory, else one that is made.
+fn master_keys(loaded: &Loaded, dir: &DataDir) -> anyhow::Result<(SecretString, Option<PathBuf>)> {
+    if let Some(keys) = &loaded.settings.master_keys {
+        return Ok((keys.clone(), None));
+    }
+    if let Some(keys) = dir.master_keys()? {
+        return Ok((keys, None));
+    }
+    let (keys, path) = dir.make_master_key()?;
+    Ok((keys, Some(path)))
+}

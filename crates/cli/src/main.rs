@@ -1,0 +1,55 @@
+//! The binary `tokenfleet`: reads the settings, opens the pools, installs the
+//! signal handlers, and hands all of it to the roles, which are libraries.
+
+mod args;
+mod client;
+mod commands;
+mod data_dir;
+mod fleet;
+mod local;
+mod logging;
+mod mapping;
+mod output;
+mod parts;
+mod redis_server;
+mod signals;
+mod table;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+
+use crate::args::{Args, Command, Global};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let ended = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+        .and_then(|runtime| runtime.block_on(run(args.global, args.command)));
+    ended.unwrap_or_else(|error| {
+        output::note(format_args!("error: {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(global: Global, command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Up(args) => commands::up::run(&global, args).await,
+        Command::Demo(args) => commands::demo::run(&global, args).await,
+        Command::Worker(args) => commands::worker::run(&global, args).await,
+        Command::Scheduler(args) => commands::scheduler::run(&global, args).await,
+        Command::Api(args) => commands::api::run(&global, args).await,
+        Command::Migrate(args) => commands::migrate::run(&global, args).await,
+        Command::Simulate(args) => commands::simulate::run(args).await,
+        Command::Config(args) => commands::config_check::run(&global, &args),
+        Command::Doctor(args) => commands::doctor::run(&global, args).await,
+        Command::Tenant(args) => commands::tenant::run(&global, args).await,
+        Command::Channel(args) => commands::channel::run(&global, args).await,
+        Command::Schedule(args) => commands::schedule::run(&global, args).await,
+        Command::Job(args) => commands::job::run(&global, args).await,
+        Command::Stats(args) => commands::stats::run(&global, args).await,
+    }
+}

@@ -1,0 +1,151 @@
+//! Opens what a role works with; every refusal names the setting behind it.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, bail};
+use config::Loaded;
+use providers::Providers;
+use queue::Queues;
+use secrecy::SecretString;
+use store::{SchemaError, Store};
+use vault::{KeyRing, Vault};
+use worker::Process;
+
+use crate::data_dir::DataDir;
+use crate::mapping;
+
+/// The database's address.
+///
+/// # Errors
+///
+/// If it is not set: only `up` and `demo` bring a database.
+pub(crate) fn database_url(loaded: &Loaded, role: &str) -> anyhow::Result<SecretString> {
+    loaded.settings.database.url.clone().with_context(|| {
+        format!(
+            "{role} needs a database: set DATABASE_URL (setting database.url) to sqlite:PATH or \
+             postgres://…; only `up` and `demo` bring their own"
+        )
+    })
+}
+
+/// The Redis server's address.
+///
+/// # Errors
+///
+/// If it is not set: only `up` and `demo` bring a server.
+pub(crate) fn redis_url(loaded: &Loaded, role: &str) -> anyhow::Result<SecretString> {
+    loaded.settings.redis.url.clone().with_context(|| {
+        format!(
+            "{role} needs Redis: set REDIS_URL (setting redis.url) to redis://HOST:PORT/DB; only \
+             `up` and `demo` bring their own"
+        )
+    })
+}
+
+/// The master keys.
+///
+/// # Errors
+///
+/// If none are set: only `up` and `demo` make one.
+pub(crate) fn master_keys(loaded: &Loaded, role: &str) -> anyhow::Result<SecretString> {
+    loaded.settings.master_keys.clone().with_context(|| {
+        format!(
+            "{role} needs the fleet's master keys: set TOKENFLEET_MASTER_KEYS (id:base64 of 32 \
+             random bytes, such as k1:$(openssl rand -base64 32)), or TOKENFLEET_MASTER_KEYS_FILE \
+             to a file with them; only `up` and `demo` make their own"
+        )
+    })
+}
+
+/// The database, whatever its tables are.
+///
+/// # Errors
+///
+/// If it cannot be reached.
+pub(crate) async fn open_database(loaded: &Loaded, url: &SecretString) -> anyhow::Result<Store> {
+    Store::connect(mapping::store(&loaded.settings, url))
+        .await
+        .with_context(|| format!("setting {}", loaded.told("database.url")))
+}
+
+/// The database, with the tables of this version.
+///
+/// # Errors
+///
+/// If it cannot be reached, is not migrated, or is newer than this program.
+pub(crate) async fn open_store(loaded: &Loaded, url: &SecretString) -> anyhow::Result<Store> {
+    let store = open_database(loaded, url).await?;
+    store.check_schema().await.map_err(explain_schema)?;
+    Ok(store)
+}
+
+/// What to do about a database whose tables are not those of this version.
+pub(crate) fn explain_schema(error: SchemaError) -> anyhow::Error {
+    match &error {
+        SchemaError::Pending(_) => anyhow!(error).context("run `tokenfleet migrate up` first"),
+        SchemaError::Newer(_) => anyhow!(error).context(format!(
+            "this is tokenfleet {}, and a newer one has used the database; run that one",
+            env!("CARGO_PKG_VERSION")
+        )),
+        SchemaError::Store(_) => anyhow!(error),
+    }
+}
+
+/// The queues.
+///
+/// # Errors
+///
+/// If Redis cannot be reached, is too old or would drop jobs.
+pub(crate) async fn open_queues(
+    loaded: &Loaded,
+    url: &SecretString,
+    role: &str,
+) -> anyhow::Result<Queues> {
+    Queues::connect(mapping::queues(&loaded.settings, url, role))
+        .await
+        .with_context(|| format!("setting {}", loaded.told("redis.url")))
+}
+
+/// The vault, sealing with the key that the database names.
+///
+/// # Errors
+///
+/// If the keys are wrong, or that key is not among them.
+pub(crate) async fn open_vault(
+    loaded: &Loaded,
+    keys: &SecretString,
+    store: &Store,
+) -> anyhow::Result<Arc<Vault>> {
+    let ring =
+        KeyRing::parse(keys).with_context(|| format!("setting {}", loaded.told("master_keys")))?;
+    let active = store.active_key(ring.first_id()).await?;
+    let known: Vec<&str> = ring.ids().collect();
+    if !known.contains(&active.as_str()) {
+        bail!(
+            "the fleet seals with the master key '{active}', but {} holds only {}; add that key",
+            loaded.told("master_keys"),
+            known.join(", ")
+        );
+    }
+    Ok(Arc::new(Vault::new(ring, &active)?))
+}
+
+/// The providers.
+///
+/// # Errors
+///
+/// If a setting of theirs cannot work.
+pub(crate) fn open_providers(loaded: &Loaded) -> anyhow::Result<Arc<Providers>> {
+    Ok(Arc::new(Providers::new(mapping::providers(
+        &loaded.settings,
+    ))?))
+}
+
+/// This process among the others.
+///
+/// # Errors
+///
+/// If its lock file cannot be made.
+pub(crate) fn start_process(dir: &DataDir) -> anyhow::Result<Arc<Process>> {
+    Ok(Arc::new(Process::start(dir.path())?))
+}

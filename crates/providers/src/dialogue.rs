@@ -1,0 +1,86 @@
+//! The requests of one call: each is permitted first, and what is reported of
+//! their answers is free of credentials.
+
+use domain::{Details, ProviderName, Verdict};
+use reqwest::Request;
+use reqwest::header::HeaderMap;
+use secrecy::SecretString;
+
+use crate::http::{Answer, Http, HttpError};
+use crate::matrix::{Facts, Matrix};
+use crate::redact::Redactor;
+use crate::{Call, RefreshError, Refusal};
+
+/// Longest text of a provider that is kept (contracts: 500 characters).
+const MESSAGE_MAX: usize = 500;
+const CODE_MAX: usize = 64;
+const TRACE_MAX: usize = 128;
+
+/// One call, and who is asked in it.
+pub(crate) struct Dialogue<'a> {
+    /// The shared client.
+    pub(crate) http: &'a Http,
+    /// Who is asked.
+    pub(crate) provider: &'a ProviderName,
+    /// The call.
+    pub(crate) call: &'a Call<'a>,
+    /// The app's secret, which answers may repeat.
+    pub(crate) app_secret: Option<&'a SecretString>,
+}
+
+impl Dialogue<'_> {
+    /// Sends a request, if it is permitted.
+    ///
+    /// # Errors
+    ///
+    /// `NotPermitted`, `NotSent` and `NoAnswer`; every answer is `Ok`.
+    pub(crate) async fn send(&self, request: Request) -> Result<Answer, RefreshError> {
+        self.call.permit.before_request().await?;
+        let provider = self.provider.clone();
+        self.http.send(request).await.map_err(|error| match error {
+            HttpError::NotSent(source) => RefreshError::NotSent { provider, source },
+            HttpError::NoAnswer(source) => RefreshError::NoAnswer { provider, source },
+        })
+    }
+
+    /// The refusal that an answer is, by the provider's matrix.
+    pub(crate) fn refused(
+        &self,
+        matrix: &Matrix,
+        facts: &Facts,
+        headers: &HeaderMap,
+    ) -> RefreshError {
+        let (verdict, reason) = matrix.judge(facts, headers, self.call.now);
+        self.refused_as(verdict, reason, facts)
+    }
+
+    /// The refusal that an answer is, by this verdict.
+    pub(crate) fn refused_as(
+        &self,
+        verdict: Verdict,
+        reason: Option<&str>,
+        facts: &Facts,
+    ) -> RefreshError {
+        let redactor = Redactor::new(self.call.grant.secrets().chain(self.app_secret));
+        let clean = |text: &Option<String>, max| {
+            let text = text.as_deref().filter(|text| !text.is_empty())?;
+            Some(redactor.clean(text, max))
+        };
+        let details = Details {
+            reason: reason.map(str::to_owned),
+            provider_code: clean(&facts.code, CODE_MAX),
+            provider_subcode: clean(&facts.subcode, CODE_MAX),
+            provider_message: clean(&facts.message, MESSAGE_MAX),
+            trace_id: clean(&facts.trace_id, TRACE_MAX),
+            http_status: Some(facts.status),
+            retry_at: None,
+        };
+        let provider = self.provider.clone();
+        Refusal {
+            provider,
+            verdict,
+            details,
+        }
+        .into()
+    }
+}

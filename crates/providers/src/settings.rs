@@ -1,0 +1,142 @@
+//! What the providers need to be told, as plain values.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+/// Settings of all providers; `default` is production without any credentials.
+#[derive(Clone, Debug)]
+pub struct ProviderSettings {
+    /// Total time of one request, from connecting to the last byte of its answer. 30 s.
+    pub timeout: Duration,
+    /// Time to connect, TLS included; not more than `timeout`. 10 s.
+    pub connect_timeout: Duration,
+    /// Facebook; Instagram and WhatsApp share it.
+    pub meta: MetaSettings,
+    /// TikTok for Developers.
+    pub tiktok: TikTokSettings,
+    /// Facturify.
+    pub facturify: FacturifySettings,
+}
+
+/// The Meta app.
+#[derive(Clone, Debug)]
+pub struct MetaSettings {
+    /// Replaces `https://graph.facebook.com`; https, or http on a loopback address.
+    pub base_url: String,
+    /// The version in the path, such as `v25.0`; empty asks without a version.
+    pub graph_version: String,
+    /// `META_APP_ID`.
+    pub app_id: Option<String>,
+    /// `META_APP_SECRET`.
+    pub app_secret: Option<SecretString>,
+}
+
+/// The TikTok app.
+#[derive(Clone, Debug)]
+pub struct TikTokSettings {
+    /// Replaces `https://open.tiktokapis.com`; https, or http on a loopback address.
+    pub base_url: String,
+    /// `TIKTOK_CLIENT_KEY`.
+    pub client_key: Option<String>,
+    /// `TIKTOK_CLIENT_SECRET`.
+    pub client_secret: Option<SecretString>,
+}
+
+/// Facturify's address and manners; its keys are the tenants' own.
+#[derive(Clone, Debug)]
+pub struct FacturifySettings {
+    /// Replaces `https://api.facturify.com`; https, or http on a loopback address.
+    pub base_url: String,
+    /// The method of `token/refresh`; the other one is tried if it is refused.
+    pub refresh_method: RefreshMethod,
+    /// How long before its end the 12-hour token is due. 60 s.
+    pub buffer: Duration,
+    /// Total time of one request. 30 s.
+    pub timeout: Duration,
+    /// Retries after the first request of a call, for network errors and 5xx. 3.
+    pub max_retries: u32,
+    /// By how much each pause is longer than the one before; at least 1. 2.0.
+    pub retry_backoff: f64,
+}
+
+/// A method that Facturify's `token/refresh` may want.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RefreshMethod {
+    /// What public clients send.
+    #[default]
+    Post,
+    /// What the requirements name.
+    Get,
+}
+
+/// Settings that cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// An address that must not or cannot be called.
+    #[error(
+        "{setting} must be an https address (http only on a loopback address) \
+         without user, query and fragment"
+    )]
+    BaseUrl {
+        /// The environment variable that sets it.
+        setting: &'static str,
+    },
+    /// A value outside of its range.
+    #[error("{setting} must be {allowed}")]
+    Range {
+        /// The environment variable that sets it.
+        setting: &'static str,
+        /// The range, in words.
+        allowed: &'static str,
+    },
+    /// The HTTP client could not be built.
+    #[error("the HTTP client for the providers could not be built")]
+    Client(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Default for ProviderSettings {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+            meta: MetaSettings::default(),
+            tiktok: TikTokSettings::default(),
+            facturify: FacturifySettings::default(),
+        }
+    }
+}
+
+impl Default for MetaSettings {
+    fn default() -> Self {
+        Self {
+            base_url: "https://graph.facebook.com".to_owned(),
+            graph_version: "v25.0".to_owned(),
+            app_id: None,
+            app_secret: None,
+        }
+    }
+}
+
+impl Default for TikTokSettings {
+    fn default() -> Self {
+        Self {
+            base_url: "https://open.tiktokapis.com".to_owned(),
+            client_key: None,
+            client_secret: None,
+        }
+    }
+}
+
+impl Default for FacturifySettings {
+    fn default() -> Self {
+        Self {
+            base_url: "https://api.facturify.com".to_owned(),
+            refresh_method: RefreshMethod::Post,
+            buffer: Duration::from_mins(1),
+            timeout: Duration::from_secs(30),
+            max_retries: 3,
+            retry_backoff: 2.0,
+        }
+    }
+}

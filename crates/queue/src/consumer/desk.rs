@@ -1,0 +1,361 @@
+//! What a worker and the tasks that talk to Redis share: jobs in, settles out.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use apalis_core::task::Task;
+use apalis_core::worker::context::WorkerContext;
+use futures::task::AtomicWaker;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::options::{ConsumerHealth, ConsumerOptions};
+use super::settle::Settle;
+use super::step::Claim;
+use super::{heartbeat, pump, tend, wake};
+use crate::outcome::RunningJob;
+use crate::queues::Core;
+use crate::record::Owner;
+
+/// Jobs claimed and settles sent in one call.
+pub(super) const BATCH: usize = 200;
+
+/// Shared by one consumer and its tasks.
+pub(super) struct Desk {
+    pub(super) core: Arc<Core>,
+    pub(super) options: ConsumerOptions,
+    pub(super) health: ConsumerHealth,
+    /// Marks our running jobs in Redis; random, so that a restart is somebody else.
+    pub(super) owner: Owner,
+    /// Something was put on the desk.
+    pub(super) turn: Notify,
+    /// Whether there are free slots and nothing to fill them with.
+    pub(super) idle: watch::Sender<bool>,
+    /// The consumer was dropped or has closed; its tasks end.
+    pub(super) gone: CancellationToken,
+    /// Whether a payload is what the handler takes; set by the start.
+    reader: OnceLock<fn(&[u8]) -> bool>,
+    worker: OnceLock<WorkerContext>,
+    waker: AtomicWaker,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    /// Claimed, and not yet handed to the worker.
+    ready: VecDeque<(Ticket, Task<Vec<u8>>)>,
+    /// Handed to the worker, and not yet settled by it.
+    running: usize,
+    /// Jobs whose hook is under way.
+    hooks: usize,
+    /// All whose lease is ours, until their settle is stored.
+    held: HashMap<Ticket, Held>,
+    tickets: Ticket,
+    settles: Vec<Settle>,
+    /// Settles under way.
+    sent: usize,
+    /// There may be work: a claim is due.
+    hungry: bool,
+    /// The marker was taken, and must be put back if we have no use for it.
+    kicked: bool,
+    /// When the next job is due or the next lease ends.
+    look_at: Option<Instant>,
+    closing: bool,
+    closed: bool,
+}
+
+/// Tells the claims of one consumer apart.
+pub(crate) type Ticket = u64;
+
+/// A job whose lease is ours, as far as we know.
+#[derive(Clone)]
+pub(super) struct Held {
+    pub(super) job: Arc<RunningJob>,
+    /// When it ends unless it is extended, by our own clock, counted from before the request.
+    pub(super) lease_until: Instant,
+}
+
+/// What the pump does next.
+pub(super) enum Plan {
+    /// One call of Redis.
+    Step { settles: Vec<Settle>, want: usize },
+    /// Nothing, until something happens, or this time comes.
+    Rest(Option<Instant>),
+    /// Everything is settled, and the worker wants to go.
+    Close,
+}
+
+impl Desk {
+    pub(super) fn new(core: Arc<Core>, options: ConsumerOptions) -> Self {
+        Self {
+            core,
+            options,
+            health: ConsumerHealth::default(),
+            owner: rand::random(),
+            turn: Notify::new(),
+            idle: watch::channel(false).0,
+            gone: CancellationToken::new(),
+            reader: OnceLock::new(),
+            worker: OnceLock::new(),
+            waker: AtomicWaker::new(),
+            state: Mutex::new(State {
+                hungry: true,
+                ..State::default()
+            }),
+        }
+    }
+
+    /// Starts the tasks; a second call does nothing.
+    pub(super) fn start(self: &Arc<Self>, worker: &WorkerContext, reader: fn(&[u8]) -> bool) {
+        if self.reader.set(reader).is_err() {
+            return;
+        }
+        let _ = self.worker.set(worker.clone());
+        tokio::spawn(pump::pump(Arc::clone(self)));
+        tokio::spawn(heartbeat::beat(Arc::clone(self)));
+        tokio::spawn(wake::wake_up(Arc::clone(self)));
+        tokio::spawn(tend::tend(Arc::clone(self)));
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next job for the worker.
+    pub(super) fn poll_task(&self, cx: &Context<'_>) -> Poll<Task<Vec<u8>>> {
+        // First the waker, then the look: a job that arrives in between is seen or wakes us.
+        self.waker.register(cx.waker());
+        let mut state = self.lock();
+        match state.ready.pop_front() {
+            Some((_, task)) => {
+                state.running += 1;
+                Poll::Ready(task)
+            }
+            None => Poll::Pending,
+        }
+    }
+
+    /// Ready once nothing is left to be settled.
+    pub(super) fn poll_closed(&self, cx: &Context<'_>) -> Poll<()> {
+        self.waker.register(cx.waker());
+        let mut state = self.lock();
+        if state.closed || self.reader.get().is_none() {
+            return Poll::Ready(());
+        }
+        if !state.closing {
+            state.closing = true;
+            self.turn.notify_one();
+        }
+        Poll::Pending
+    }
+
+    /// The consumer is dropped: whoever still runs is told, and its jobs are left to others.
+    pub(super) fn abandon(&self) {
+        self.gone.cancel();
+        for held in self.lock().held.values() {
+            held.job.lose();
+        }
+    }
+
+    /// Whether nothing more may be claimed.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.options.shutdown.is_cancelled()
+            || self
+                .worker
+                .get()
+                .is_some_and(WorkerContext::is_shutting_down)
+            || self.gone.is_cancelled()
+    }
+
+    /// Something may be there to be claimed.
+    pub(super) fn kick(&self) {
+        let mut state = self.lock();
+        state.hungry = true;
+        state.kicked = true;
+        self.idle.send_replace(false);
+        self.turn.notify_one();
+    }
+
+    /// The time has come that [`Plan::Rest`] named.
+    pub(super) fn look(&self) {
+        let mut state = self.lock();
+        state.hungry = true;
+        state.look_at = None;
+    }
+
+    /// What is to be done; settles that it hands out are under way from then on.
+    pub(super) fn plan(&self) -> Plan {
+        let stopping = self.is_stopping();
+        let mut state = self.lock();
+        let stopping = stopping || state.closing;
+        if stopping {
+            state.release_ready();
+        }
+        let free = state.free(self.options.concurrency);
+        let count = state.settles.len().min(BATCH);
+        let settles: Vec<Settle> = state.settles.drain(..count).collect();
+        let want = if stopping || (!state.hungry && settles.is_empty()) {
+            0
+        } else {
+            free.min(BATCH)
+        };
+        if want > 0 || !settles.is_empty() || state.kicked {
+            state.kicked = false;
+            state.sent += settles.len();
+            return Plan::Step { settles, want };
+        }
+        if state.closing && state.is_drained() {
+            state.closed = true;
+            drop(state);
+            self.waker.wake();
+            return Plan::Close;
+        }
+        let idle = free > 0 && !stopping;
+        self.idle.send_replace(idle);
+        Plan::Rest(state.look_at.filter(|_| idle))
+    }
+
+    /// A call was answered: what it settled is no longer ours.
+    pub(super) fn settled(&self, settles: &[Settle]) {
+        let mut state = self.lock();
+        state.sent -= settles.len();
+        for settle in settles {
+            state.held.remove(&settle.ticket);
+        }
+    }
+
+    /// A call was not answered: its settles are sent again, unless their leases have ended.
+    pub(super) fn unsettled(&self, settles: Vec<Settle>) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        state.sent -= settles.len();
+        for settle in settles {
+            let lease_until = state.held.get(&settle.ticket).map(|held| held.lease_until);
+            if lease_until.is_some_and(|until| until > now) {
+                state.settles.push(settle);
+            } else {
+                state.held.remove(&settle.ticket);
+                tracing::warn!(job.id = %settle.id, "the lease of a job ended before its result could be stored");
+            }
+        }
+        state.hungry = true;
+    }
+
+    /// What a claim brought: whether more is there, and when to look again.
+    pub(super) fn claimed(&self, more: bool, next_in: Option<Duration>) {
+        let mut state = self.lock();
+        state.hungry = more;
+        state.look_at = next_in.map(|wait| Instant::now() + wait);
+    }
+
+    /// A job whose lease is ours from now on.
+    pub(super) fn hold(&self, claim: Claim, asked_at: Instant) -> (Ticket, Arc<RunningJob>) {
+        let job = Arc::new(RunningJob::new(claim.view, claim.fence));
+        let mut state = self.lock();
+        state.tickets += 1;
+        let ticket = state.tickets;
+        let held = Held {
+            job: Arc::clone(&job),
+            lease_until: asked_at + self.core.settings.lease,
+        };
+        state.held.insert(ticket, held);
+        (ticket, job)
+    }
+
+    pub(super) fn is_readable(&self, payload: &[u8]) -> bool {
+        self.reader.get().is_some_and(|reader| reader(payload))
+    }
+
+    /// Puts claimed jobs before the worker.
+    pub(super) fn offer(&self, jobs: Vec<(Ticket, Task<Vec<u8>>)>) {
+        if jobs.is_empty() {
+            return;
+        }
+        self.lock().ready.extend(jobs);
+        self.waker.wake();
+    }
+
+    /// The worker has settled a job; its slot is free.
+    pub(super) fn settle(&self, settle: Settle) {
+        let mut state = self.lock();
+        state.running -= 1;
+        state.settles.push(settle);
+        self.turn.notify_one();
+    }
+
+    /// The worker is done with a job, but somebody must hear of it before it is settled.
+    pub(super) fn settle_after_hook(self: &Arc<Self>, settle: Settle, job: Arc<RunningJob>) {
+        self.lock().running -= 1;
+        self.end_after_hook(settle, job);
+    }
+
+    /// Ends a job that no handler has ended, after the hook has heard of it.
+    pub(super) fn end_after_hook(self: &Arc<Self>, settle: Settle, job: Arc<RunningJob>) {
+        self.lock().hooks += 1;
+        let desk = Arc::clone(self);
+        tokio::spawn(async move {
+            desk.tell(settle.ended_view(&job)).await;
+            let mut state = desk.lock();
+            state.hooks -= 1;
+            state.settles.push(settle);
+            drop(state);
+            desk.turn.notify_one();
+        });
+    }
+
+    /// Calls the hook; its panic is its own.
+    pub(super) async fn tell(&self, view: crate::job::JobView) {
+        if let Some(hook) = &self.options.on_poison {
+            let job_id = view.id.clone();
+            if tokio::spawn(hook(view)).await.is_err() {
+                tracing::error!(job.id = %job_id, "the hook for jobs that end on their own panicked");
+            }
+        }
+    }
+
+    pub(super) fn all_held(&self) -> Vec<(Ticket, Held)> {
+        self.lock()
+            .held
+            .iter()
+            .map(|(ticket, held)| (*ticket, held.clone()))
+            .collect()
+    }
+
+    /// Redis has confirmed this lease.
+    pub(super) fn extended(&self, ticket: Ticket, asked_at: Instant) {
+        if let Some(held) = self.lock().held.get_mut(&ticket) {
+            held.lease_until = asked_at + self.core.settings.lease;
+        }
+    }
+}
+
+impl State {
+    fn free(&self, concurrency: usize) -> usize {
+        concurrency.saturating_sub(self.ready.len() + self.running)
+    }
+
+    fn is_drained(&self) -> bool {
+        self.running == 0 && self.hooks == 0 && self.sent == 0
+    }
+
+    /// Jobs that have not begun go back.
+    fn release_ready(&mut self) {
+        while let Some((ticket, _)) = self.ready.pop_front() {
+            if let Some(held) = self.held.get(&ticket) {
+                self.settles.push(Settle::release(ticket, &held.job));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk")
+            .field("queue", &self.core.name)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

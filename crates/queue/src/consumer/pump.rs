@@ -1,0 +1,219 @@
+//! The task that settles and claims: one call of Redis for both, many jobs at a time.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use apalis_core::backend::queue::Queue as ApalisQueue;
+use apalis_core::task::Task;
+use apalis_core::task::builder::TaskBuilder;
+use apalis_core::task::task_id::TaskId;
+
+use super::desk::{Desk, Plan, Ticket};
+use super::settle::{End, Handed, Settle};
+use super::step::Claim;
+use crate::error::QueueError;
+use crate::outcome::{JobContext, RunningJob};
+use crate::script::RECOVER;
+
+/// Pauses while Redis does not answer, doubling from the first to the last.
+const PAUSE_MIN: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Works until the consumer is gone or has closed.
+pub(super) async fn pump(desk: Arc<Desk>) {
+    let mut pause = PAUSE_MIN;
+    // A call was not answered: what it did is not known.
+    let mut in_doubt = false;
+    let mut stopping = false;
+    loop {
+        match desk.plan() {
+            Plan::Close => {
+                desk.gone.cancel();
+                return;
+            }
+            Plan::Rest(until) => {
+                tokio::select! {
+                    () = desk.gone.cancelled() => return,
+                    () = desk.options.shutdown.cancelled(), if !stopping => {
+                        stopping = true;
+                        // Our marker may be lost with the connection that waits for it.
+                        desk.kick();
+                    }
+                    () = desk.turn.notified() => {}
+                    () = sleep_until(until) => desk.look(),
+                }
+            }
+            Plan::Step { settles, want } => {
+                let outcome = if in_doubt {
+                    desk.recover().await
+                } else {
+                    Ok(())
+                };
+                let stepped = match outcome {
+                    Ok(()) => desk.turn(&settles, want, in_doubt).await,
+                    Err(error) => Err(error),
+                };
+                match stepped {
+                    Ok(()) => (in_doubt, pause) = (false, PAUSE_MIN),
+                    Err(error) => {
+                        if !in_doubt {
+                            tracing::warn!(queue = %desk.core.name, error = %chain(&error), "Redis did not take a step; trying again");
+                        }
+                        in_doubt = true;
+                        desk.unsettled(settles);
+                        tokio::select! {
+                            () = desk.gone.cancelled() => return,
+                            () = tokio::time::sleep(pause) => {}
+                        }
+                        pause = (pause * 2).min(PAUSE_MAX);
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn sleep_until(until: Option<Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn chain(error: &QueueError) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+impl Desk {
+    /// One call: settles go, jobs come.
+    async fn turn(
+        self: &Arc<Self>,
+        settles: &[Settle],
+        want: usize,
+        in_doubt: bool,
+    ) -> Result<(), QueueError> {
+        let asked_at = Instant::now();
+        let turn = self.core.step(&self.owner, settles, want).await?;
+        self.health.touch();
+        self.note_settled(settles, &turn.letters, in_doubt);
+        self.end_lost(turn.lost, asked_at);
+        self.take(turn.jobs, asked_at);
+        if want > 0 {
+            self.claimed(turn.more, turn.next_in);
+        }
+        Ok(())
+    }
+
+    fn note_settled(self: &Arc<Self>, settles: &[Settle], letters: &[u8], in_doubt: bool) {
+        for (settle, letter) in settles.iter().zip(letters) {
+            match letter {
+                // A settle that was sent twice finds its job gone the second time.
+                b'X' if !in_doubt => {
+                    tracing::warn!(job.id = %settle.id, "a job ended that was no longer ours; its end was not stored");
+                }
+                b'C' if settle.end != End::Cancelled => self.tell_of_late_cancel(settle),
+                _ => {}
+            }
+        }
+        self.settled(settles);
+    }
+
+    /// A cancellation reached Redis before the settle and us after it.
+    fn tell_of_late_cancel(self: &Arc<Self>, settle: &Settle) {
+        let held = self.all_held();
+        let Some((_, held)) = held.into_iter().find(|(t, _)| *t == settle.ticket) else {
+            return;
+        };
+        let settle = Settle {
+            end: End::Cancelled,
+            ..settle.clone()
+        };
+        let desk = Arc::clone(self);
+        tokio::spawn(async move { desk.tell(settle.ended_view(&held.job)).await });
+    }
+
+    /// Jobs that cost too many workers, or that were cancelled and lost, end here.
+    fn end_lost(self: &Arc<Self>, claims: Vec<Claim>, asked_at: Instant) {
+        for claim in claims {
+            let (ticket, job) = self.hold(claim, asked_at);
+            let end = if job.view.cancel_requested {
+                End::Cancelled
+            } else {
+                End::Failed(format!("its worker was lost {} times", job.view.crashes))
+            };
+            tracing::error!(job.id = %job.view.id, crashes = job.view.crashes, "a job is ended because its workers were lost");
+            self.end_after_hook(Settle::new(ticket, &job, end), job);
+        }
+    }
+
+    /// Claimed jobs go to the worker, except those that it could not read.
+    fn take(self: &Arc<Self>, claims: Vec<Claim>, asked_at: Instant) {
+        let mut tasks = Vec::with_capacity(claims.len());
+        for claim in claims {
+            let (ticket, job) = self.hold(claim, asked_at);
+            if self.is_readable(&job.view.payload) {
+                tasks.push((ticket, self.task(ticket, job)));
+            } else {
+                tracing::error!(job.id = %job.view.id, "a payload cannot be read");
+                let end = End::Failed("its payload cannot be read".to_owned());
+                self.end_after_hook(Settle::new(ticket, &job, end), job);
+            }
+        }
+        self.offer(tasks);
+    }
+
+    fn task(&self, ticket: Ticket, job: Arc<RunningJob>) -> Task<Vec<u8>> {
+        let view = &job.view;
+        let max_attempts = usize::try_from(view.max_attempts).unwrap_or(usize::MAX);
+        // A layer of apalis counts the attempt that begins.
+        let attempts_before = usize::try_from(view.attempt.saturating_sub(1)).unwrap_or(0);
+        TaskBuilder::new(view.payload.clone())
+            .task_id(TaskId::from_string(view.id.to_string()))
+            .attempt(attempts_before)
+            .max_attempts(max_attempts)
+            .queue(ApalisQueue::from(self.core.name.as_str()))
+            .lock_by(Some(self.options.label.clone()))
+            .data(Handed(ticket))
+            .data(JobContext { job })
+            .build()
+    }
+
+    /// Jobs that an unanswered call has claimed for us are ours.
+    async fn recover(self: &Arc<Self>) -> Result<(), QueueError> {
+        let mut rank = 0;
+        loop {
+            let mut cmd = self.core.script(&RECOVER);
+            cmd.arg(&self.owner).arg(rank);
+            let asked_at = Instant::now();
+            let mut answer: Vec<redis::Value> = self.core.call(&RECOVER, &cmd).await?;
+            let pairs: Vec<Vec<u8>> = answer
+                .drain(1..)
+                .filter_map(|value| redis::from_redis_value(value).ok())
+                .collect();
+            self.adopt(self.core.claims(&pairs), asked_at);
+            match answer.first() {
+                Some(redis::Value::Int(looked_at)) if *looked_at > 0 => rank += looked_at,
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn adopt(self: &Arc<Self>, mut claims: Vec<Claim>, asked_at: Instant) {
+        let held = self.all_held();
+        claims.retain(|claim| {
+            !held
+                .iter()
+                .any(|(_, held)| held.job.fence == claim.fence && held.job.view.id == claim.view.id)
+        });
+        // What was handed to us to be ended had begun before; what we claimed begins with us.
+        let poison_after = self.core.settings.poison_after;
+        let (lost, jobs) = claims
+            .into_iter()
+            .partition(|claim| claim.view.crashes >= poison_after || claim.view.cancel_requested);
+        self.end_lost(lost, asked_at);
+        self.take(jobs, asked_at);
+    }
+}

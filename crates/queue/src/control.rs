@@ -1,0 +1,127 @@
+//! What people do to jobs: cancel, retry, purge.
+
+use redis::Value;
+
+use crate::error::QueueError;
+use crate::job::{CancelOutcome, Purged, RetryOutcome};
+use crate::name::{JobId, Nonce};
+use crate::queues::{Core, Queue};
+use crate::script::{CANCEL, PURGE, RETRY};
+
+impl Queue {
+    /// Cancels a job. O(log n).
+    ///
+    /// One that has not begun ends at once, as cancelled. One that runs is told
+    /// through [`JobContext::stop_token`](crate::JobContext::stop_token) within
+    /// milliseconds, and ends in the way that its handler chooses; it does not
+    /// run again.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError`] if Redis does not answer.
+    pub async fn cancel(&self, id: &JobId) -> Result<CancelOutcome, QueueError> {
+        let core = &self.core;
+        let mut cmd = core.script(&CANCEL);
+        cmd.arg(&id.key)
+            .arg(id.nonce.bytes())
+            .arg(core.settings.keep_completed)
+            .arg(core.settings.keep_failed);
+        let (letter, record) = core.answer(&CANCEL, &cmd).await?;
+        match letter {
+            b'R' => {
+                let view = core.decode(&record)?.view(&id.queue, &id.key);
+                Ok(CancelOutcome::Removed(Box::new(view)))
+            }
+            b'S' => Ok(CancelOutcome::Signalled),
+            b'E' => Ok(CancelOutcome::AlreadyEnded),
+            _ => Ok(CancelOutcome::Unknown),
+        }
+    }
+
+    /// Runs a failed job again, under its own id and with fresh attempts. O(log n).
+    ///
+    /// If its key has a live job by now, that one does the work, at once if our
+    /// own backoff delays it.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError`] if Redis does not answer.
+    pub async fn retry(&self, id: &JobId) -> Result<RetryOutcome, QueueError> {
+        let core = &self.core;
+        let mut cmd = core.script(&RETRY);
+        cmd.arg(&id.key).arg(id.nonce.bytes());
+        let (letter, detail) = core.answer(&RETRY, &cmd).await?;
+        match letter {
+            b'Q' => Ok(RetryOutcome::Requeued(id.clone())),
+            b'M' => {
+                let nonce = Nonce::from_bytes(&detail)
+                    .ok_or_else(|| QueueError::Record(core.name.to_string()))?;
+                Ok(RetryOutcome::Merged(JobId {
+                    nonce,
+                    ..id.clone()
+                }))
+            }
+            b'N' => Ok(core
+                .decode(&detail)?
+                .view_of(id)
+                .map_or(RetryOutcome::Unknown, |view| {
+                    RetryOutcome::NotFailed(view.state)
+                })),
+            _ => Ok(RetryOutcome::Unknown),
+        }
+    }
+
+    /// Removes all jobs of a tenant, retained ones too. O(log n) per job, 500 of each kind per call.
+    ///
+    /// Jobs that run are cancelled, and leave no trace when they end. Call it
+    /// again until `running` is 0 if that matters.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError`] if Redis does not answer; some jobs may be gone by then.
+    pub async fn purge_tenant(&self, tenant: &str) -> Result<Purged, QueueError> {
+        let mut removed = 0;
+        loop {
+            let (purged, more) = self.core.purge(tenant, "").await?;
+            removed += purged.removed;
+            if !more {
+                return Ok(Purged { removed, ..purged });
+            }
+        }
+    }
+
+    /// Removes the live and the retained jobs of one key. O(log n).
+    ///
+    /// One that runs is cancelled, and leaves no trace when it ends.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError`] if Redis does not answer.
+    pub async fn purge_key(&self, tenant: &str, key: &str) -> Result<Purged, QueueError> {
+        Ok(self.core.purge(tenant, key).await?.0)
+    }
+}
+
+impl Core {
+    async fn purge(&self, tenant: &str, key: &str) -> Result<(Purged, bool), QueueError> {
+        let mut cmd = self.script(&PURGE);
+        cmd.arg(tenant).arg(key);
+        let (removed, running, more): (u64, u64, u8) = self.call(&PURGE, &cmd).await?;
+        Ok((Purged { removed, running }, more == 1))
+    }
+
+    /// An answer that is a letter and perhaps some bytes.
+    pub(crate) async fn answer(
+        &self,
+        script: &crate::script::Script,
+        cmd: &redis::Cmd,
+    ) -> Result<(u8, Vec<u8>), QueueError> {
+        let mut parts = self.call::<Vec<Value>>(script, cmd).await?.into_iter();
+        let mut next = || match parts.next() {
+            Some(Value::BulkString(bytes)) => bytes,
+            _ => Vec::new(),
+        };
+        let letter = next().first().copied().unwrap_or_default();
+        Ok((letter, next()))
+    }
+}

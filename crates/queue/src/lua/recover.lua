@@ -1,0 +1,15 @@
+-- Running jobs of one owner, for a worker whose claim was not answered. O(500) per page.
+-- ARGV: 3 owner, 4 rank of the first lease to look at
+-- Answers: leases looked at, then key, record, ...
+local keys = call('ZRANGE', LEASES, ARGV[4], ARGV[4] + 499)
+if #keys == 0 then return { 0 } end
+local records, answer = call('HMGET', JOBS, unpack(keys)), { #keys }
+for i, key in ipairs(keys) do
+  if records[i] then
+    local state, _, _, _, _, owner = unpack_bytes('<BBBHI7c6', records[i])
+    if state == ACTIVE and owner == ARGV[3] then
+      answer[#answer + 1], answer[#answer + 2] = key, records[i]
+    end
+  end
+end
+return answer

@@ -1,0 +1,18 @@
+-- Looks at one job, and lets its end be published. O(1).
+-- ARGV: 3 key, 4 nonce
+-- Answers: L and the record of a live one, E and that of a retained one, N if there is none.
+local key, nonce = ARGV[3], ARGV[4]
+local rec = call('HGET', JOBS, key)
+local j = rec and read(rec)
+if j and (j.nonce == nonce or (j.again and j.again.nonce == nonce)) then
+  if band(j.flags, WATCHED) == 0 then
+    j.flags = bor(j.flags, WATCHED)
+    rec = write(j)
+    call('HSET', JOBS, key, rec)
+  end
+  return { 'L', rec }
+end
+local id = key .. '-' .. nonce
+local ended = call('HGET', OK, id) or call('HGET', KO, id)
+if ended then return { 'E', ended } end
+return { 'N' }

@@ -1,0 +1,182 @@
+//! Pushing jobs.
+
+use futures::{StreamExt as _, stream};
+use redis::{Cmd, Value};
+
+use crate::error::{PushError, QueueError};
+use crate::job::{NewJob, Pushed, Refused, When};
+use crate::name::{JobId, Nonce, is_key, is_tenant};
+use crate::queues::{Core, Queue};
+use crate::record::{Draft, VERSION_MAX, millis};
+use crate::script::PUSH;
+
+/// Jobs per script call: a call stays in the range of milliseconds, so that
+/// nobody else waits long for Redis.
+const CHUNK: usize = 500;
+/// Calls under way at once, so that the way to Redis and back costs nothing.
+const PIPELINE: usize = 4;
+/// The length of a payload is kept in two bytes.
+const PAYLOAD_MAX: usize = 65_535;
+
+/// A job that the queue takes, and the nonce that it will have if it is new.
+struct Checked<'a> {
+    at: usize,
+    job: &'a NewJob,
+    nonce: Nonce,
+}
+
+impl Queue {
+    /// Pushes one job. O(log n).
+    ///
+    /// There is at most one live job per key: see [`Pushed`] for what becomes of the others.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::Refused`] if the queue does not take such a job,
+    /// [`PushError::Queue`] if Redis does not answer: the job may or may not be
+    /// there then, and to push it again does no harm.
+    pub async fn push(&self, job: NewJob) -> Result<Pushed, PushError> {
+        let mut report = self.push_many(vec![job]).await?;
+        report
+            .pop()
+            .expect("one job has one answer")
+            .map_err(PushError::Refused)
+    }
+
+    /// Pushes any number of jobs, in order, and reports on each.
+    ///
+    /// They travel in chunks of 500, some of them at once; O(log n) per job.
+    /// Duplicates of a key within one call are merged like any others.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError`] if Redis took none of them. If it took some, those that it
+    /// did not answer for are [`Refused::Unanswered`].
+    pub async fn push_many(
+        &self,
+        jobs: Vec<NewJob>,
+    ) -> Result<Vec<Result<Pushed, Refused>>, QueueError> {
+        let mut report: Vec<Result<Pushed, Refused>> = Vec::with_capacity(jobs.len());
+        let mut taken = Vec::with_capacity(jobs.len());
+        for (at, job) in jobs.iter().enumerate() {
+            report.push(Err(Refused::Unanswered));
+            match self.core.check(job) {
+                Ok(nonce) => taken.push(Checked { at, job, nonce }),
+                Err(refused) => report[at] = Err(refused),
+            }
+        }
+        let mut failure = None;
+        let mut answered = false;
+        // The commands own what they send: chunks that were borrowed here could not
+        // be sent by a task that moves between threads.
+        let commands: Vec<Cmd> = taken.chunks(CHUNK).map(|c| self.core.command(c)).collect();
+        let sent = commands.into_iter().map(|cmd| self.core.send(cmd));
+        let mut answers = stream::iter(sent).buffered(PIPELINE);
+        let mut chunks = taken.chunks(CHUNK);
+        while let (Some(answer), Some(chunk)) = (answers.next().await, chunks.next()) {
+            match answer.and_then(|letters| self.core.read_answers(chunk, &letters)) {
+                Ok(pushed) => {
+                    answered = true;
+                    for (checked, pushed) in chunk.iter().zip(pushed) {
+                        report[checked.at] = Ok(pushed);
+                    }
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        match failure {
+            Some(error) if !answered => Err(error),
+            _ => Ok(report),
+        }
+    }
+}
+
+impl Core {
+    fn check(&self, job: &NewJob) -> Result<Nonce, Refused> {
+        let cap = self.settings.payload_cap.min(PAYLOAD_MAX);
+        let size = job.payload.len();
+        if size > cap {
+            return Err(Refused::PayloadTooLarge { size, cap });
+        }
+        if !is_key(&job.key) {
+            return Err(Refused::KeyInvalid);
+        }
+        if !is_tenant(&job.tenant) {
+            return Err(Refused::TenantInvalid);
+        }
+        if job.version > VERSION_MAX {
+            return Err(Refused::VersionTooLarge);
+        }
+        match &job.id_hint {
+            None => Ok(Nonce::random()),
+            Some(id) if id.queue == self.name && id.key == job.key => Ok(id.nonce),
+            Some(_) => Err(Refused::IdMismatch),
+        }
+    }
+
+    fn command(&self, chunk: &[Checked<'_>]) -> Cmd {
+        let mut cmd = self.script(&PUSH);
+        for Checked { job, nonce, .. } in chunk {
+            let (when, at) = match job.when {
+                When::Scheduled => ("S", 0),
+                When::Now => ("N", 0),
+                When::At(at) => ("A", millis(at)),
+            };
+            let max_attempts = job.max_attempts.unwrap_or(self.settings.max_attempts);
+            let record = Draft {
+                nonce: *nonce,
+                tenant: &job.tenant,
+                payload: &job.payload,
+                not_before_ms: job.not_before_ms,
+                deadline_ms: job.deadline_ms,
+                version: job.version,
+                max_attempts: max_attempts.clamp(1, 65_535),
+            }
+            .encode();
+            cmd.arg(&job.key)
+                .arg(&job.tenant)
+                .arg(when)
+                .arg(at)
+                .arg(record);
+        }
+        cmd
+    }
+
+    async fn send(&self, cmd: Cmd) -> Result<Vec<Value>, QueueError> {
+        self.call(&PUSH, &cmd).await
+    }
+
+    fn read_answers(
+        &self,
+        chunk: &[Checked<'_>],
+        answers: &[Value],
+    ) -> Result<Vec<Pushed>, QueueError> {
+        let pairs = chunk.iter().zip(answers);
+        pairs
+            .map(|(checked, answer)| self.pushed(checked, answer))
+            .collect()
+    }
+
+    fn pushed(&self, checked: &Checked<'_>, answer: &Value) -> Result<Pushed, QueueError> {
+        let unknown = || QueueError::Record(self.name.to_string());
+        let Value::BulkString(answer) = answer else {
+            return Err(unknown());
+        };
+        let (letter, nonce) = answer.split_first().ok_or_else(unknown)?;
+        let id = |nonce| JobId {
+            queue: self.name.clone(),
+            key: checked.job.key.clone(),
+            nonce,
+        };
+        if *letter == b'N' {
+            return Ok(Pushed::New(id(checked.nonce)));
+        }
+        let id = id(Nonce::from_bytes(nonce).ok_or_else(unknown)?);
+        match letter {
+            b'M' => Ok(Pushed::Merged(id)),
+            b'S' => Ok(Pushed::Shared(id)),
+            b'A' => Ok(Pushed::Again(id)),
+            _ => Err(unknown()),
+        }
+    }
+}

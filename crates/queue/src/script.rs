@@ -1,0 +1,125 @@
+//! The scripts, each in one place, and their keys.
+
+use std::sync::LazyLock;
+
+use crate::name::QueueName;
+
+/// A Lua script and its SHA-1.
+pub(crate) struct Script(LazyLock<redis::Script>, &'static str);
+
+impl Script {
+    pub(crate) fn source(&self) -> &str {
+        self.1
+    }
+
+    pub(crate) fn hash(&self) -> &str {
+        self.0.get_hash()
+    }
+}
+
+macro_rules! script {
+    ($(#[$doc:meta])* $name:ident = $($part:literal)+) => {
+        $(#[$doc])*
+        pub(crate) static $name: Script = {
+            const SOURCE: &str = concat!($(include_str!(concat!("lua/", $part, ".lua"))),+);
+            Script(LazyLock::new(|| redis::Script::new(SOURCE)), SOURCE)
+        };
+    };
+}
+
+script!(
+    /// Pushes jobs.
+    PUSH = "prelude" "place" "push"
+);
+script!(
+    /// Settles, takes over, moves and claims: a worker's turn.
+    STEP = "prelude" "place" "ended" "step"
+);
+script!(
+    /// Extends leases.
+    EXTEND = "prelude" "extend"
+);
+script!(
+    /// Finds the running jobs of one worker.
+    RECOVER = "prelude" "recover"
+);
+script!(
+    /// Cancels a job.
+    CANCEL = "prelude" "place" "ended" "cancel"
+);
+script!(
+    /// Runs a failed job again.
+    RETRY = "prelude" "place" "retry"
+);
+script!(
+    /// Removes the jobs of a tenant or of a key.
+    PURGE = "prelude" "place" "purge"
+);
+script!(
+    /// Looks at a job and asks for word of its end.
+    WATCH = "prelude" "watch"
+);
+script!(
+    /// Repairs, and drops what is retained too long.
+    HEAL = "prelude" "place" "heal"
+);
+
+/// The keys of one queue. All have the hash tag `{prefix:queue}`, so that a
+/// cluster keeps them on one shard.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    /// What the keys per tenant begin with.
+    pub(crate) base: String,
+    /// Those that scripts declare, in the order of `lua/prelude.lua`.
+    pub(crate) fixed: [String; 9],
+}
+
+impl Keys {
+    pub(crate) fn new(prefix: &str, queue: &QueueName) -> Self {
+        let base = format!("{{{prefix}:{queue}}}:");
+        let fixed = [
+            "jobs", "ring", "delayed", "leases", "wake", "ok", "ko", "aged", "vt",
+        ]
+        .map(|name| format!("{base}{name}"));
+        Self { base, fixed }
+    }
+
+    pub(crate) fn jobs(&self) -> &str {
+        &self.fixed[0]
+    }
+
+    pub(crate) fn delayed(&self) -> &str {
+        &self.fixed[2]
+    }
+
+    pub(crate) fn leases(&self) -> &str {
+        &self.fixed[3]
+    }
+
+    pub(crate) fn wake(&self) -> &str {
+        &self.fixed[4]
+    }
+
+    pub(crate) fn ok(&self) -> &str {
+        &self.fixed[5]
+    }
+
+    pub(crate) fn ko(&self) -> &str {
+        &self.fixed[6]
+    }
+
+    /// The set of a tenant: `w` waiting, `d` delayed, `a` active, `c` completed, `f` failed.
+    pub(crate) fn of(&self, set: char, tenant: &str) -> String {
+        format!("{}{set}:{tenant}", self.base)
+    }
+
+    /// Where the ends of watched jobs are published.
+    pub(crate) fn ended(&self) -> String {
+        format!("{}ended", self.base)
+    }
+
+    /// Where cancellations of running jobs are published.
+    pub(crate) fn cancel(&self) -> String {
+        format!("{}cancel", self.base)
+    }
+}

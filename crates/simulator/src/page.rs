@@ -1,0 +1,47 @@
+//! The page at `/_sim/`, which teaches how to use the simulator.
+
+use crate::world::World;
+use crate::{
+    FACTURIFY_API_KEY, FACTURIFY_API_SECRET, META_APP_ID, META_APP_SECRET, TIKTOK_CLIENT_KEY,
+    TIKTOK_CLIENT_SECRET,
+};
+
+/// Plain text with commands to copy.
+pub(crate) fn text(world: &World) -> String {
+    let origin = &world.origin;
+    format!(
+        r#"tokenfleet provider simulator
+Every value is fake. Nothing here talks to a real provider.
+
+POINT YOUR CODE AT IT (the app credentials are the defaults)
+  META_BASE_URL={origin}/facebook        META_APP_ID={META_APP_ID} META_APP_SECRET={META_APP_SECRET}
+  TIKTOK_BASE_URL={origin}/tiktok        TIKTOK_CLIENT_KEY={TIKTOK_CLIENT_KEY} TIKTOK_CLIENT_SECRET={TIKTOK_CLIENT_SECRET}
+  FACTURIFY_BASE_URL={origin}/facturify  FACTURIFY_API_KEY={FACTURIFY_API_KEY} FACTURIFY_API_SECRET={FACTURIFY_API_SECRET}
+
+MINT CREDENTIALS (the answer has what a tenant imports)
+  curl -s {origin}/_sim/grants -d '{{"provider":"tiktok","expires_in":0}}'
+  curl -s {origin}/_sim/grants -d '{{"provider":"facebook","kind":"page","expires_in":300}}'
+  curl -s {origin}/_sim/grants -d '{{"provider":"tiktok","scenario":"invalid_grant_200","count":5}}'
+  curl -s {origin}/_sim/fleet -d '{{"count":100}}'
+
+OR DECLARE THEM: the value says what happens, behind a - stands anything
+  Facebook EAA_190_463-a    TikTok rft_cut_after_commit-b    Facturify key_get_only-c with secret_get_only-c
+
+SCENARIOS OF ONE GRANT: its own fault, or a special answer; name:2 for the first two refreshes only
+  curl -s {origin}/_sim/scenarios
+  curl -s -X PATCH {origin}/_sim/grants/tiktok-1 -d '{{"scenario":"status_500:2"}}'
+  curl -s -X DELETE {origin}/_sim/grants/tiktok-1        # the person removes the app
+
+FAULTS BY RATE, for all or one provider
+  curl -s -X PUT {origin}/_sim/faults -d 'status_500=0.2, tiktok.cut_after_commit=0.05'
+  curl -s -X PUT {origin}/_sim/faults -d ''              # none
+  curl -s -X PUT {origin}/_sim/providers/tiktok -d '{{"down":true}}'
+
+THE LEDGER: every request, tokens as SHA-256
+  curl -s {origin}/_sim/ledger/summary
+  curl -s '{origin}/_sim/ledger?grant=tiktok-1&limit=20'
+  curl -s '{origin}/_sim/grants/tiktok-1?reveal=true'
+  curl -s -X DELETE {origin}/_sim/ledger
+"#
+    )
+}

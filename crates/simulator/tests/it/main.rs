@@ -1,0 +1,11 @@
+//! The simulator over HTTP, as a client of the providers meets it.
+
+// The short name that every other crate of the house imports it under.
+extern crate tokenfleet_simulator as simulator;
+
+mod control;
+mod facebook;
+mod facturify;
+mod faults;
+mod support;
+mod tiktok;

@@ -1,0 +1,116 @@
+//! The lane: leases and outcomes that come in together are stored together.
+//!
+//! One task takes what is waiting, stores it in one transaction, answers
+//! everybody, and takes what came in meanwhile. An idle lane adds no delay; a
+//! fleet that finishes 200 refreshes in the same few milliseconds pays one commit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{AttemptRecord, ChannelUid};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::connect::Pools;
+use crate::flush::flush;
+use crate::{Finish, Finished, LeaseOutcome, LeaseRequest, StoreError};
+
+/// At most so many calls share a transaction.
+const MOST: usize = 256;
+/// Calls that may wait before callers are held up.
+const WAITING: usize = 4 * MOST;
+/// A transaction that takes longer is given up, so that a dead connection ends.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where an answer goes.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// One call that waits for the next transaction.
+#[derive(Debug)]
+pub(crate) enum Op {
+    Lease(LeaseRequest, Reply<LeaseOutcome>),
+    Finish(Box<Finish>, Reply<Finished>),
+    Release {
+        channel: ChannelUid,
+        epoch: i64,
+        reply: Reply<bool>,
+    },
+    Record(Box<AttemptRecord>, Reply<()>),
+    /// Answered once everything before it is stored.
+    Barrier(Reply<()>),
+}
+
+/// The way into the lane; the task ends when the last clone is gone.
+#[derive(Clone, Debug)]
+pub(crate) struct Lane {
+    sender: mpsc::Sender<Op>,
+}
+
+impl Lane {
+    /// Starts the task.
+    pub(crate) fn start(pools: Arc<Pools>) -> Self {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        tokio::spawn(run(pools, receiver));
+        Self { sender }
+    }
+
+    /// Hands a call in and waits for its answer.
+    pub(crate) async fn send<T>(&self, op: impl FnOnce(Reply<T>) -> Op) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.sender.send(op(reply)).await;
+        sent.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Waits until what was handed in before is stored.
+    pub(crate) async fn drained(&self) {
+        if let Err(cause) = self.send(Op::Barrier).await {
+            tracing::debug!(error = %cause, "nothing waits any more");
+        }
+    }
+}
+
+async fn run(pools: Arc<Pools>, mut receiver: mpsc::Receiver<Op>) {
+    let mut ops = Vec::with_capacity(MOST);
+    while receiver.recv_many(&mut ops, MOST).await > 0 {
+        let batch = std::mem::take(&mut ops);
+        // A task of its own, so that a panic costs these callers their answer, and nobody else.
+        let mut task = tokio::spawn(flush(Arc::clone(&pools), batch));
+        match timeout(PATIENCE, &mut task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(cause)) => tracing::error!(error = %cause, "a transaction crashed"),
+            Err(_) => {
+                tracing::warn!(timeout_secs = PATIENCE.as_secs(), "the database hangs");
+                task.abort();
+            }
+        }
+    }
+}
+
+impl Op {
+    /// Which channel's row it needs.
+    pub(crate) fn channel(&self) -> Option<ChannelUid> {
+        match self {
+            Self::Lease(request, _) => Some(request.channel),
+            Self::Finish(finish, _) => Some(finish.attempt.channel),
+            Self::Release { channel, .. } => Some(*channel),
+            Self::Record(attempt, _) => Some(attempt.channel),
+            Self::Barrier(_) => None,
+        }
+    }
+
+    /// Answers that the database failed.
+    pub(crate) fn refuse(self, cause: StoreError) {
+        match self {
+            Self::Lease(_, reply) => answer(reply, Err(cause)),
+            Self::Finish(_, reply) => answer(reply, Err(cause)),
+            Self::Release { reply, .. } => answer(reply, Err(cause)),
+            Self::Record(_, reply) | Self::Barrier(reply) => answer(reply, Err(cause)),
+        }
+    }
+}
+
+/// Sends an answer; a caller that no longer waits does not need it.
+pub(crate) fn answer<T>(reply: Reply<T>, result: Result<T, StoreError>) {
+    drop(reply.send(result));
+}

@@ -1,0 +1,61 @@
+//! All SQL of tokenfleet: rows in, values of `domain` out.
+//!
+//! The database is the truth about what is due, who holds a lease, and what
+//! the sealed credentials are. Two rules run through every file: "now" is the
+//! database's clock, and whatever locks several rows locks them in the order of
+//! their uid. The store never sees a secret: envelopes are opaque bytes.
+//!
+//! | to | call |
+//! | --- | --- |
+//! | open a database | [`Store::connect`], [`Store::migrate_up`], [`Store::check_schema`] |
+//! | keep tenants and channels | [`Store::create_tenant`], [`Store::import_channels`], [`Store::patch_channel`], [`Store::delete_channel`] |
+//! | find work | [`Store::take_due`], [`Store::request_refresh`], [`Store::due_schedules`] |
+//! | do it | [`Store::lease`], [`Store::renew_lease`], [`Store::finish`], [`Store::release`], [`Store::record`] |
+//! | tell about it | [`Store::job_result`], [`Store::attempts_of_channel`], [`Store::statistics`] |
+
+mod attempts;
+mod batches;
+mod channel;
+mod connect;
+mod counters;
+mod due;
+mod edit;
+mod error;
+mod events;
+mod finish;
+mod fleet;
+mod flush;
+mod import;
+mod intent;
+mod lane;
+mod lease;
+mod listing;
+mod page;
+mod promise;
+mod retention;
+mod row;
+mod schedules;
+mod sql;
+mod statistics;
+mod tenants;
+
+pub use batches::{Batch, BatchItem};
+pub use channel::{Channel, Facts, LastError};
+pub use connect::{Store, StoreOptions};
+pub use due::{Due, RefreshRequest};
+pub use edit::{ChannelPatch, NewGrant};
+pub use error::{ConnectError, CreateError, SchemaError, StoreError};
+pub use finish::{Change, Failure, Finish, Finished};
+pub use fleet::{KnownKey, Process, ProcessInfo};
+pub use import::NewChannel;
+pub use intent::Intent;
+pub use lease::{Lease, LeaseOutcome, LeaseRequest};
+pub use listing::ChannelFilter;
+pub use migration::MigrationStatus;
+pub use page::{Page, PageRequest};
+pub use promise::Promise;
+pub use retention::{Pruned, Retention};
+pub use schedules::Schedule;
+pub use sql::Dialect;
+pub use statistics::Statistics;
+pub use tenants::Tenant;

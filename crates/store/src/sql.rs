@@ -1,0 +1,189 @@
+//! Which database it is, and how one text of SQL serves both.
+//!
+//! Parameters are `$1`, `$2`, … in both. What differs is written in braces:
+//!
+//! | in the text | means |
+//! | --- | --- |
+//! | `{now}` | the database's clock in milliseconds, fixed for one statement |
+//! | `{lock}` | lock the rows that are read until the transaction ends |
+//! | `{lock_free}` | the same, leaving out rows that somebody else has locked |
+//! | `{share}` | keep others from changing the rows until the transaction ends |
+//! | `{uid_text}` | the uid of a channel as 32 hex digits |
+//! | `{channel}` | the columns of a channel without its envelope |
+//! | `{rows}` | the rows of a `VALUES` list, see [`Rows`] |
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::sync::{Arc, LazyLock};
+
+use domain::{Clock, Timestamp};
+use sea_orm::{DbBackend, Iterable as _, Statement, Value};
+use serde::Serialize;
+
+/// A kind of database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// A file, with one writer at a time.
+    Sqlite,
+    /// A server, with row locks.
+    Postgres,
+}
+
+/// Listing channels does not read their envelopes: another blob stands in for it.
+static CHANNEL_COLUMNS: LazyLock<String> = LazyLock::new(|| {
+    use entity::channels::Column;
+    use sea_orm::IdenStatic as _;
+
+    let columns: Vec<String> = Column::iter()
+        .map(|column| match column {
+            Column::Envelope => "channels.fingerprint AS envelope".to_owned(),
+            other => format!("channels.{}", other.as_str()),
+        })
+        .collect();
+    columns.join(", ")
+});
+
+/// Turns texts into statements of one database.
+#[derive(Clone, Debug)]
+pub(crate) struct Sql {
+    pub(crate) dialect: Dialect,
+    /// For tests: what "now" is instead of the database's clock.
+    pub(crate) clock: Option<Arc<dyn Clock>>,
+}
+
+impl Sql {
+    /// A statement with its parameters.
+    pub(crate) fn statement(&self, text: &str, values: Vec<Value>) -> Statement {
+        Statement::from_sql_and_values(self.backend(), self.text(text), values)
+    }
+
+    /// A statement whose `{rows}` are these; they are its only parameters.
+    pub(crate) fn with_rows(&self, text: &str, rows: Rows) -> Statement {
+        let text = text.replace("{rows}", &rows.placeholders());
+        self.statement(&text, rows.values)
+    }
+
+    fn text(&self, text: &str) -> String {
+        let (lock, lock_free, share, uid_text) = match self.dialect {
+            // A writing transaction has the whole database to itself.
+            Dialect::Sqlite => ("", "", "", "lower(hex(channels.uid))"),
+            Dialect::Postgres => (
+                "FOR UPDATE",
+                "FOR UPDATE SKIP LOCKED",
+                "FOR SHARE",
+                "replace(CAST(channels.uid AS text), '-', '')",
+            ),
+        };
+        text.replace("{now}", &self.now())
+            .replace("{lock}", lock)
+            .replace("{lock_free}", lock_free)
+            .replace("{share}", share)
+            .replace("{uid_text}", uid_text)
+            .replace("{channel}", &CHANNEL_COLUMNS)
+    }
+
+    fn now(&self) -> Cow<'static, str> {
+        match (&self.clock, self.dialect) {
+            (Some(clock), _) => format!("CAST({} AS bigint)", clock.now().as_millis()).into(),
+            (None, Dialect::Sqlite) => "CAST(unixepoch('subsec') * 1000 AS INTEGER)".into(),
+            // `statement_timestamp` is stable, so that an index is used.
+            (None, Dialect::Postgres) => {
+                "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS bigint)".into()
+            }
+        }
+    }
+
+    fn backend(&self) -> DbBackend {
+        match self.dialect {
+            Dialect::Sqlite => DbBackend::Sqlite,
+            Dialect::Postgres => DbBackend::Postgres,
+        }
+    }
+}
+
+/// The rows of a `VALUES` list, or of an `IN` list if they have one column.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    width: usize,
+    values: Vec<Value>,
+}
+
+impl Rows {
+    /// These rows as they are.
+    ///
+    /// # Panics
+    ///
+    /// If there are none: SQL has no empty list.
+    pub(crate) fn exact<const N: usize>(rows: impl IntoIterator<Item = [Value; N]>) -> Self {
+        let values: Vec<Value> = rows.into_iter().flatten().collect();
+        assert!(!values.is_empty(), "a list of values has a row");
+        Self { width: N, values }
+    }
+
+    /// These rows, the last repeated up to a power of two, so that few different
+    /// texts have to be prepared. For statements in which a repetition changes nothing.
+    ///
+    /// # Panics
+    ///
+    /// If there are none.
+    pub(crate) fn padded<const N: usize>(rows: impl IntoIterator<Item = [Value; N]>) -> Self {
+        let mut all = Self::exact(rows);
+        let count = all.values.len() / N;
+        let last = all.values[all.values.len() - N..].to_vec();
+        for _ in count..count.next_power_of_two() {
+            all.values.extend_from_slice(&last);
+        }
+        all
+    }
+
+    /// `($1,$2),($3,$4)`, or `$1,$2` for single columns.
+    fn placeholders(&self) -> String {
+        let mut text = String::with_capacity(self.values.len() * 5);
+        for index in 0..self.values.len() {
+            let place = index % self.width;
+            let open = if place == 0 && self.width > 1 {
+                "("
+            } else {
+                ""
+            };
+            let close = if place + 1 == self.width && self.width > 1 {
+                ")"
+            } else {
+                ""
+            };
+            let comma = if index == 0 { "" } else { "," };
+            write!(text, "{comma}{open}${}{close}", index + 1).expect("a string takes all text");
+        }
+        text
+    }
+}
+
+/// A value of ours as the text of a JSON column.
+pub(crate) fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("our values have only texts, numbers and lists")
+}
+
+/// An instant as a parameter.
+pub(crate) fn at(at: Timestamp) -> Value {
+    at.as_millis().into()
+}
+
+/// An instant that may be missing, as a parameter.
+pub(crate) fn maybe_at(at: Option<Timestamp>) -> Value {
+    at.map(Timestamp::as_millis).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_numbered_through_and_padded_to_a_power_of_two() {
+        let pairs = Rows::exact([[1.into(), 2.into()], [3.into(), 4.into()]]);
+        let padded = Rows::padded((0..3).map(|n| [Value::from(n)]));
+
+        assert_eq!(pairs.placeholders(), "($1,$2),($3,$4)");
+        assert_eq!(padded.placeholders(), "$1,$2,$3,$4");
+        assert_eq!(padded.values[2..], [2.into(), 2.into()]);
+    }
+}

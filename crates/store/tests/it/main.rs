@@ -1,0 +1,16 @@
+//! One suite for both databases: every rule of the store holds on SQLite and on PostgreSQL.
+
+extern crate tokenfleet_store as store;
+
+mod changes;
+mod channels;
+mod due;
+mod figures;
+mod finish;
+mod fleet;
+mod history;
+mod lease;
+mod plans;
+mod schedules;
+mod schema;
+mod tenants;

@@ -1,0 +1,177 @@
+//! A private Redis server for one test.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use tempfile::TempDir;
+
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A `redis-server` on a free loopback port, which ends when this is dropped.
+///
+/// It writes nothing to disk by itself, and keeps its files in a directory of its own.
+#[derive(Debug)]
+pub struct RedisServer {
+    process: Child,
+    port: u16,
+    dir: TempDir,
+    arguments: Vec<String>,
+}
+
+/// What a restart does to the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Data {
+    /// They are saved before, and loaded after.
+    Kept,
+    /// They are gone, as after a crash without persistence.
+    Lost,
+}
+
+impl RedisServer {
+    /// Starts one, and waits until it answers.
+    ///
+    /// # Errors
+    ///
+    /// If `redis-server` is not installed, or does not answer within 20 s.
+    pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts one with more arguments, such as `["--maxmemory-policy", "allkeys-lru"]`.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisServer::start`].
+    pub async fn start_with(arguments: &[&str]) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir().context("no directory for Redis")?;
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        // Somebody else may take the free port before Redis does.
+        for _ in 0..5 {
+            let port = free_port()?;
+            let mut process = spawn(port, dir.path(), &arguments)?;
+            if answers(&mut process, port).await? {
+                return Ok(Self {
+                    process,
+                    port,
+                    dir,
+                    arguments,
+                });
+            }
+        }
+        bail!("redis-server ended at once, five times")
+    }
+
+    /// Its address, database 0.
+    #[must_use]
+    pub fn url(&self) -> String {
+        url(self.port)
+    }
+
+    /// Its process id, to pause it for instance.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// A connection to look at it with.
+    ///
+    /// # Errors
+    ///
+    /// If it does not answer.
+    pub async fn connection(&self) -> redis::RedisResult<redis::aio::MultiplexedConnection> {
+        redis::Client::open(self.url())?
+            .get_multiplexed_async_connection()
+            .await
+    }
+
+    /// Ends it; the port stays ours to be used by [`RedisServer::resume`].
+    ///
+    /// # Errors
+    ///
+    /// If the data are to be kept and cannot be saved.
+    pub async fn halt(&mut self, data: Data) -> anyhow::Result<()> {
+        if data == Data::Kept {
+            let mut connection = self.connection().await?;
+            redis::cmd("SAVE")
+                .query_async::<()>(&mut connection)
+                .await?;
+        }
+        self.end();
+        if data == Data::Lost {
+            let _ = std::fs::remove_file(self.dir.path().join("dump.rdb"));
+        }
+        Ok(())
+    }
+
+    /// Starts it again on the same port, after [`RedisServer::halt`].
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisServer::start`].
+    pub async fn resume(&mut self) -> anyhow::Result<()> {
+        self.process = spawn(self.port, self.dir.path(), &self.arguments)?;
+        if !answers(&mut self.process, self.port).await? {
+            bail!("redis-server did not come back on port {}", self.port)
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
+    Ok(listener.local_addr()?.port())
+}
+
+fn spawn(port: u16, dir: &Path, arguments: &[String]) -> anyhow::Result<Child> {
+    Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .args(["--save", "", "--appendonly", "no"])
+        .arg("--dir")
+        .arg(dir)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("redis-server cannot be started; is it installed?")
+}
+
+/// Whether it answers; `false` if it has ended.
+async fn answers(process: &mut Child, port: u16) -> anyhow::Result<bool> {
+    let client = redis::Client::open(url(port))?;
+    let give_up_at = Instant::now() + START_TIMEOUT;
+    while Instant::now() < give_up_at {
+        if process.try_wait()?.is_some() {
+            return Ok(false);
+        }
+        if let Ok(mut connection) = client.get_multiplexed_async_connection().await
+            && redis::cmd("PING")
+                .query_async::<()>(&mut connection)
+                .await
+                .is_ok()
+        {
+            return Ok(true);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    bail!("redis-server does not answer on port {port}")
+}
+
+fn url(port: u16) -> String {
+    format!("redis://127.0.0.1:{port}/0")
+}

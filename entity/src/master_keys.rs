@@ -1,0 +1,22 @@
+//! `master_keys`: ids of the keys that wrap data keys; never the keys.
+
+use sea_orm::entity::prelude::*;
+
+/// One master key's id.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "master_keys")]
+pub struct Model {
+    /// The id that envelopes carry.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    /// Whether new envelopes are sealed with it; exactly one is.
+    pub active: bool,
+    /// When it was first used.
+    pub created_at: i64,
+}
+
+/// Keys are named by envelopes, without a constraint.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,222 @@
+//! Runs the jobs: refreshes channels and sweeps tenants, many at once.
+//!
+//! A process takes part with [`run`]; any number of processes on any number of
+//! machines may. What keeps them from refreshing one channel twice is the lease
+//! in the database, not the queue.
+
+mod monotonic;
+mod poison;
+mod process;
+mod refresh;
+mod sweep;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use apalis_core::error::WorkerError;
+use domain::Backoff;
+use futures::future::BoxFuture;
+use jobs::{RefreshChannel, SweepTenant};
+use providers::Providers;
+use queue::{BoxDynError, ConsumerHealth, ConsumerOptions, QueueName, Queues};
+use store::Store;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use vault::Vault;
+
+pub use process::{Process, ProcessError};
+
+/// Time to store an answer after the provider's time-out.
+const ANSWER_RESERVE: Duration = Duration::from_secs(10);
+
+/// What the jobs need; one per process.
+#[derive(Debug)]
+pub struct Deps {
+    /// The truth.
+    pub store: Store,
+    /// The dispatcher.
+    pub queues: Queues,
+    /// Opens and seals credentials.
+    pub vault: Arc<Vault>,
+    /// Calls the providers.
+    pub providers: Arc<Providers>,
+    /// This process among the others.
+    pub process: Arc<Process>,
+    /// How long things take.
+    pub settings: Settings,
+}
+
+/// The worker's settings; see the settings reference for their names outside.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Jobs at once per queue and process; 1 or more.
+    pub concurrency: usize,
+    /// How long a lease in the database lasts; longer than connecting, the
+    /// provider's time-out and 10 s together.
+    pub refresh_lease: Duration,
+    /// How long a provider may take to answer.
+    pub provider_timeout: Duration,
+    /// How long a silent owner of a rotating grant is waited for.
+    pub takeover_grace: Duration,
+    /// How long running jobs may take to end after a shutdown was asked for.
+    pub drain: Duration,
+    /// Pauses between the attempts of a job.
+    pub backoff: Backoff,
+    /// Only these queues, or all of them.
+    pub queues: Option<Vec<QueueName>>,
+}
+
+/// A worker that could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A queue was named that no provider of the settings has.
+    #[error("there is no queue '{name}'; the queues are {}", .known.join(", "))]
+    UnknownQueue {
+        /// The name given.
+        name: String,
+        /// The names that exist.
+        known: Vec<String>,
+    },
+    /// The queue's own worker gave up.
+    #[error("the worker of a queue stopped")]
+    Queue(#[source] BoxDynError),
+}
+
+/// What the running worker tells others: one entry per queue.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
+    /// When each queue was last polled.
+    pub queues: Vec<(QueueName, ConsumerHealth)>,
+}
+
+/// What every job is given: the parts of the process and its way to stop.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) deps: Deps,
+    /// Sent requests: they outlive their job, and the process waits for them.
+    pub(crate) in_flight: TaskTracker,
+    /// Set when no further request may start.
+    pub(crate) stopping: CancellationToken,
+}
+
+/// The queues that a process with these dependencies works on.
+///
+/// # Errors
+///
+/// [`RunError::UnknownQueue`] if the settings name one that does not exist.
+pub fn queue_names(deps: &Deps) -> Result<Vec<QueueName>, RunError> {
+    let known: Vec<QueueName> = deps
+        .providers
+        .names()
+        .map(jobs::refresh_queue)
+        .chain([jobs::sweep_queue()])
+        .collect();
+    let Some(chosen) = &deps.settings.queues else {
+        return Ok(known);
+    };
+    match chosen.iter().find(|name| !known.contains(name)) {
+        None => Ok(chosen.clone()),
+        Some(name) => Err(RunError::UnknownQueue {
+            name: name.to_string(),
+            known: known.iter().map(ToString::to_string).collect(),
+        }),
+    }
+}
+
+/// Works on the queues until `shutdown`, then until what was sent is answered and stored.
+///
+/// `started` is given the health of every queue before the first job runs.
+///
+/// # Errors
+///
+/// [`RunError`] if a queue does not exist or its worker could not start.
+pub async fn run(
+    deps: Deps,
+    shutdown: CancellationToken,
+    started: impl FnOnce(Health),
+) -> Result<(), RunError> {
+    let names = queue_names(&deps)?;
+    let context = Arc::new(Context {
+        deps,
+        in_flight: TaskTracker::new(),
+        stopping: shutdown,
+    });
+    let mut health = Health::default();
+    let mut workers = JoinSet::new();
+    for name in names {
+        let (one, running) = consume(&context, &name);
+        health.queues.push((name, one));
+        workers.spawn(running);
+    }
+    started(health);
+    let ended = drain(&context, workers).await;
+    await_answers(&context).await;
+    ended
+}
+
+/// Waits for the requests that have left, and for the storing of their answers.
+async fn await_answers(context: &Context) {
+    context.in_flight.close();
+    let limit = context.deps.settings.provider_timeout + ANSWER_RESERVE;
+    if tokio::time::timeout(limit, context.in_flight.wait())
+        .await
+        .is_err()
+    {
+        let unanswered = context.in_flight.len();
+        tracing::error!(unanswered, "stopping although answers are not stored");
+    }
+}
+
+/// Waits for the workers; once a shutdown was asked for, no longer than the drain.
+async fn drain(
+    context: &Context,
+    mut workers: JoinSet<Result<(), WorkerError>>,
+) -> Result<(), RunError> {
+    let deadline = async {
+        context.stopping.cancelled().await;
+        tokio::time::sleep(context.deps.settings.drain).await;
+    };
+    let all = async {
+        while let Some(ended) = workers.join_next().await {
+            ended
+                .map_err(|error| RunError::Queue(error.into()))?
+                .map_err(|error| RunError::Queue(error.into()))?;
+        }
+        Ok(())
+    };
+    tokio::select! {
+        ended = all => ended,
+        () = deadline => {
+            tracing::warn!("jobs still run after the drain; requests already sent are waited for");
+            Ok(())
+        }
+    }
+}
+
+/// The worker of one queue, and how to see that it lives.
+fn consume(
+    context: &Arc<Context>,
+    name: &QueueName,
+) -> (ConsumerHealth, BoxFuture<'static, Result<(), WorkerError>>) {
+    let deps = &context.deps;
+    let mut options = ConsumerOptions::new("worker", deps.process.uid().0);
+    options.concurrency = deps.settings.concurrency;
+    options.shutdown = context.stopping.clone();
+    let queue = deps.queues.queue(name);
+    let context = Arc::clone(context);
+    if *name == jobs::sweep_queue() {
+        let consumer = queue.consumer::<SweepTenant>(options);
+        let health = consumer.health();
+        let handler = move |job, task| sweep::sweep_tenant(job, task, Arc::clone(&context));
+        return (health, Box::pin(queue::run(consumer, handler)));
+    }
+    let provider = jobs::provider_of(name);
+    options.on_poison = Some(poison::recorder(deps.store.clone()));
+    let consumer = queue.consumer::<RefreshChannel>(options);
+    let health = consumer.health();
+    let handler = move |job, task| {
+        refresh::refresh_channel(job, task, Arc::clone(&context), provider.clone())
+    };
+    (health, Box::pin(queue::run(consumer, handler)))
+}

@@ -1,0 +1,282 @@
+//! One attempt under a lease, from the sealed grant to the stored answer.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use domain::{AttemptRecord, ChannelState, Details, Grant, Timestamp, Verdict, reason};
+use providers::{Call, Provider, Rotation};
+use queue::{JobContext, Outcome};
+use store::{Finish, Finished, Lease};
+use uuid::Uuid;
+use vault::OpenError;
+
+use super::decide::{Decision, LostAnswer, Situation, Told, snooze};
+use super::permit::{LeasePermit, PermitState};
+use super::{Ending, Job, end, end_without_request};
+use crate::Context;
+use crate::monotonic::Monotonic;
+
+/// Pause until another process, or this one after a restart, may have the key.
+const KEY_MISSING: Duration = Duration::from_mins(1);
+/// Pauses between tries to store an answer while the database is away.
+const STORE_PAUSES: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
+
+/// What one attempt works with.
+pub(super) struct Attempt {
+    pub(super) context: Arc<Context>,
+    pub(super) job: Job,
+    pub(super) task: JobContext,
+    pub(super) lease: Lease,
+    pub(super) clock: Monotonic,
+}
+
+impl Attempt {
+    /// Opens the grant, asks the provider and stores what came of it.
+    pub(super) async fn run(self) -> Outcome {
+        let deps = &self.context.deps;
+        let channel = &self.lease.channel;
+        let opened = deps
+            .vault
+            .open(channel.uid, channel.generation, &self.lease.sealed);
+        let provider = deps.providers.get(&channel.provider);
+        let decision = match (opened, provider) {
+            (Err(error @ OpenError::UnknownKey { .. }), _) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a channel waits for its key"
+                );
+                self.given_back(KEY_MISSING)
+            }
+            (Err(OpenError::Unreadable { .. }), provider) => self.unasked(
+                provider.as_deref(),
+                Verdict::Fatal,
+                reason::ENVELOPE_UNREADABLE,
+            ),
+            (Ok(_), None) => self.unasked(
+                None,
+                Verdict::Misconfigured,
+                reason::PROVIDER_NOT_CONFIGURED,
+            ),
+            (Ok(grant), Some(provider)) => self.ask(&grant, provider.as_ref()).await,
+        };
+        self.conclude(decision).await
+    }
+
+    /// Asks the provider, unless there is nothing to ask yet.
+    async fn ask(&self, grant: &Grant, provider: &dyn Provider) -> Decision {
+        let permit = self.permit();
+        if let Some(next_look) = self.too_young(grant, provider) {
+            return self
+                .situation(grant, Some(provider), &permit.state(), LostAnswer::No)
+                .not_needed(next_look);
+        }
+        let call = Call {
+            grant,
+            external_id: self.lease.channel.external_id.as_deref(),
+            access_expires_at: self.lease.channel.access_expires_at,
+            state: self.lease.channel.state,
+            now: self.clock.now(),
+            permit: &permit,
+        };
+        let mut answer = provider.refresh(&call).await;
+        let mut lost = match self.lease.open_intent {
+            Some(_) => LostAnswer::Before,
+            None => LostAnswer::No,
+        };
+        let rotating = provider.rotation() == Rotation::Rotating;
+        if rotating && matches!(&answer, Err(error) if error.may_have_reached_provider()) {
+            // The provider may have rotated and may still honour the old token
+            // for a moment: the owner of the lease tries once more, at once.
+            lost = LostAnswer::Now;
+            answer = provider.refresh(&call).await;
+        }
+        let uid = self.lease.channel.uid;
+        let next = self.lease.channel.generation.next();
+        self.situation(grant, Some(provider), &permit.state(), lost)
+            .decide(answer, |grant| {
+                self.context.deps.vault.seal(uid, next, grant)
+            })
+    }
+
+    fn permit(&self) -> LeasePermit<'_> {
+        let deps = &self.context.deps;
+        LeasePermit {
+            store: &deps.store,
+            channel: self.lease.channel.uid,
+            epoch: self.lease.epoch,
+            ttl: deps.settings.refresh_lease,
+            provider_timeout: deps.settings.provider_timeout,
+            clock: self.clock,
+            stopping: &self.context.stopping,
+            task: &self.task,
+            state: Mutex::new(PermitState {
+                until: self.lease.until,
+                sent_at: None,
+                refused: None,
+            }),
+        }
+    }
+
+    fn situation<'a>(
+        &'a self,
+        grant: &'a Grant,
+        provider: Option<&'a dyn Provider>,
+        permit: &PermitState,
+        lost: LostAnswer,
+    ) -> Situation<'a> {
+        let now = self.clock.now();
+        Situation {
+            channel: &self.lease.channel,
+            grant,
+            provider,
+            now,
+            sent_at: permit.sent_at.unwrap_or(now),
+            attempt: self.job.attempt,
+            max_attempts: self.job.max_attempts,
+            backoff: self.context.deps.settings.backoff,
+            lost,
+            refused: permit.refused,
+        }
+    }
+
+    /// When the provider takes this token at the earliest, if not yet.
+    fn too_young(&self, grant: &Grant, provider: &dyn Provider) -> Option<Timestamp> {
+        let channel = &self.lease.channel;
+        let (issued_at, expires_at) = (grant.issued_at?, channel.access_expires_at?);
+        let window = provider.window(grant, Some(expires_at.since(issued_at)));
+        let young = channel.state == ChannelState::Active
+            && window.too_young(issued_at, expires_at, self.clock.now());
+        young.then(|| window.plan(channel.uid, issued_at, expires_at).due_at)
+    }
+
+    fn given_back(&self, pause: Duration) -> Decision {
+        Decision {
+            change: None,
+            told: None,
+            outcome: snooze(self.clock.now().plus(pause), false),
+        }
+    }
+
+    /// Decides where the provider could not even be asked.
+    fn unasked(&self, provider: Option<&dyn Provider>, verdict: Verdict, why: &str) -> Decision {
+        let nothing = Grant::default();
+        let permit = self.permit().state();
+        self.situation(&nothing, provider, &permit, LostAnswer::No)
+            .refused(verdict, Details::because(why))
+    }
+
+    /// Stores the decision and tells the log; a repair by a person that came
+    /// first wins.
+    async fn conclude(self, decision: Decision) -> Outcome {
+        let Decision {
+            change,
+            told,
+            outcome,
+        } = decision;
+        let record = told.map(|told| self.record(told));
+        if let Some(record) = &record {
+            self.log(record);
+        }
+        let Some((change, attempt)) = change.zip(record.clone()) else {
+            self.release().await;
+            return end(&self.context, &self.job, record, outcome).await;
+        };
+        let finish = Finish {
+            epoch: self.lease.epoch,
+            generation: self.lease.channel.generation,
+            change,
+            attempt,
+        };
+        match self.store(finish).await {
+            Finished::Stored => outcome,
+            Finished::Fenced { generation, .. } => {
+                tracing::warn!(
+                    channel.generation = generation.0,
+                    "the channel was changed meanwhile"
+                );
+                let ending = Ending::already_refreshed(generation, None);
+                end_without_request(&self.context, &self.job, ending).await
+            }
+            Finished::Gone => Outcome::Cancelled,
+        }
+    }
+
+    fn record(&self, told: Told) -> AttemptRecord {
+        AttemptRecord {
+            uid: Uuid::now_v7(),
+            tenant: self.job.tenant,
+            channel: self.job.channel,
+            job_id: self.job.id.clone(),
+            attempt: self.job.attempt,
+            started_at: self.lease.leased_at,
+            duration: self.clock.now().since(self.lease.leased_at),
+            outcome: told.outcome,
+            ends_job: told.ends_job,
+            generation: Some(told.generation),
+            new_expires_at: told.expires_at,
+            details: told.details,
+        }
+    }
+
+    /// Gives the lease back; if that fails it runs out by itself.
+    async fn release(&self) {
+        let channel = self.lease.channel.uid;
+        if let Err(error) = self
+            .context
+            .deps
+            .store
+            .release(channel, self.lease.epoch)
+            .await
+        {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a lease was not given back"
+            );
+        }
+    }
+
+    /// Stores until it is stored: the answer may hold the only living token.
+    async fn store(&self, finish: Finish) -> Finished {
+        let mut pauses = STORE_PAUSES
+            .iter()
+            .chain(std::iter::repeat(&STORE_PAUSES[3]));
+        loop {
+            match self.context.deps.store.finish(finish.clone()).await {
+                Ok(finished) => return finished,
+                Err(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "an answer is not stored yet; it is kept and tried again"
+                    );
+                    let pause = pauses.next().copied().unwrap_or(STORE_PAUSES[3]);
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    }
+
+    fn log(&self, record: &AttemptRecord) {
+        let details = &record.details;
+        let (outcome, reason) = (record.outcome.as_str(), text(details.reason.as_ref()));
+        let (code, trace) = (
+            text(details.provider_code.as_ref()),
+            text(details.trace_id.as_ref()),
+        );
+        let provider = &self.lease.channel.provider;
+        let duration_ms = record.duration.as_millis();
+        if record.ends_job {
+            tracing::info!(%provider, outcome, reason, code, trace, duration_ms, "job ended");
+        } else {
+            tracing::debug!(%provider, outcome, reason, code, trace, duration_ms, "job comes back");
+        }
+    }
+}
+
+fn text(value: Option<&String>) -> &str {
+    value.map_or("", String::as_str)
+}
