@@ -6,8 +6,9 @@ use domain::Timestamp;
 
 use crate::FaultKind;
 use crate::answer::Answer;
+use crate::grants::Grant;
 use crate::ledger::{Outcome, Record};
-use crate::providers::Caller;
+use crate::providers::{Caller, Known};
 use crate::scenario::Effect;
 use crate::token::digest;
 use crate::world::World;
@@ -49,21 +50,7 @@ impl Visit {
         };
         let entered = caller.grant.and_then(|known| {
             world.grants.with(provider, known.number, |grant| {
-                let generation = if known.lasting {
-                    grant.generation
-                } else {
-                    known.generation
-                };
-                grant.usage.requests += 1;
-                record.overlap = grant.usage.in_flight > 0;
-                grant.usage.overlaps += u64::from(record.overlap);
-                grant.usage.meetings += u64::from(record.overlap);
-                grant.usage.in_flight += 1;
-                if caller.refreshes {
-                    grant.usage.presented(generation);
-                }
-                record.grant = Some(grant.number);
-                record.generation = Some(generation);
+                enter(&mut record, grant, known, caller.refreshes);
                 let effect = grant.act(caller.endpoint, caller.refreshes);
                 (grant.usage.meetings, effect)
             })
@@ -99,6 +86,25 @@ impl Visit {
     /// The connection is cut.
     pub(crate) const fn cut(&mut self) {
         self.record.outcome = Outcome::Cut;
+    }
+}
+
+/// Notes a request at the grant that it is for, and the grant in its record.
+fn enter(record: &mut Record, grant: &mut Grant, known: Known, refreshes: bool) {
+    let generation = if known.lasting {
+        grant.generation
+    } else {
+        known.generation
+    };
+    record.grant = Some(grant.number);
+    record.generation = Some(generation);
+    record.overlap = grant.usage.in_flight > 0;
+    grant.usage.requests += 1;
+    grant.usage.overlaps += u64::from(record.overlap);
+    grant.usage.meetings += u64::from(record.overlap);
+    grant.usage.in_flight += 1;
+    if refreshes {
+        grant.usage.presented(generation);
     }
 }
 

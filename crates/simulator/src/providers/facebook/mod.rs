@@ -171,20 +171,15 @@ impl Provider for Facebook {
         };
         let (issued_at, expires_at) = first_times(&order, lifetime, now);
         let endless = never || (kind == GrantKind::Page && order.expires_in.is_none());
+        let expires_at = (!endless).then_some(expires_at);
         grant.kind = Some(kind);
         grant.generation = 1;
-        let token = |purpose, issued_at, expires_at| Issued {
-            purpose,
-            generation: 1,
-            issued_at,
-            expires_at,
-        };
         if kind == GrantKind::Page {
             let ends = now.plus(self.settings.user_lifetime);
-            grant.issue(token(USER, now, Some(ends)));
-            grant.issue(token(PAGE, issued_at, (!endless).then_some(expires_at)));
+            grant.issue(first(USER, now, Some(ends)));
+            grant.issue(first(PAGE, issued_at, expires_at));
         } else {
-            grant.issue(token(USER, issued_at, (!endless).then_some(expires_at)));
+            grant.issue(first(USER, issued_at, expires_at));
         }
         Ok(())
     }
@@ -219,6 +214,15 @@ impl Provider for Facebook {
             refreshable: token.is_some_and(|token| token.expires_at.is_some()),
             credentials,
         }
+    }
+}
+
+const fn first(purpose: u8, issued_at: Timestamp, expires_at: Option<Timestamp>) -> Issued {
+    Issued {
+        purpose,
+        generation: 1,
+        issued_at,
+        expires_at,
     }
 }
 

@@ -58,7 +58,7 @@ impl TikTok {
         if !call.query.is_empty() || call.headers.contains_key(header::AUTHORIZATION) {
             return wrong("Credentials belong in the body.".to_owned());
         }
-        if let Some(name) = call.form.unexpected(&FIELDS).filter(|_| false) {
+        if let Some(name) = call.form.unexpected(&FIELDS) {
             return wrong(format!("The parameter {name} is unknown or given twice."));
         }
         let given = |name| call.form.get(name);
