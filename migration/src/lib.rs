@@ -18,7 +18,7 @@ use sea_orm_migration::prelude::{
 use sea_orm_migration::schema::string;
 use sea_orm_migration::sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    Statement, TransactionOptions, TransactionTrait,
 };
 
 /// Any number, the same in every version: who holds it may change the schema.
@@ -120,8 +120,10 @@ async fn applied(db: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
     {
         return Ok(Vec::new());
     }
-    let models = Migrator::get_migration_models(db).await?;
-    Ok(models.into_iter().map(|model| model.version).collect())
+    let names = "SELECT version FROM seaql_migrations ORDER BY version";
+    let names = Statement::from_string(db.get_database_backend(), names);
+    let rows = db.query_all_raw(names).await?;
+    rows.iter().map(|row| row.try_get("", "version")).collect()
 }
 
 /// A transaction that only one process has at a time.

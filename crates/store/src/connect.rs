@@ -1,29 +1,13 @@
-//! Opening a database, and the handle that everything else hangs on.
+//! The handle that everything else hangs on: opening, migrating, closing.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
 use domain::{Clock, Timestamp};
 use migration::MigrationStatus;
-use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{
-    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseTransaction,
-    QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
-    Value,
-};
-
-use uuid::Uuid;
 
 use crate::lane::Lane;
-use crate::sql::Sql;
-use crate::{ConnectError, Dialect, SchemaError, StoreError};
-
-/// How long a statement waits for a connection of the pool.
-const ACQUIRE: Duration = Duration::from_secs(10);
-/// How long a process waits for another one that writes to the same SQLite file.
-const BUSY: Duration = Duration::from_secs(10);
-/// A connection that was idle for longer is asked whether it lives before it is used.
-const STALE: Duration = Duration::from_secs(5);
+use crate::pools::Pools;
+use crate::{ConnectError, Dialect, SchemaError, StoreError, pools};
 
 /// Where the database is, and how it is used.
 #[derive(Clone)]
@@ -127,7 +111,7 @@ impl Store {
     ///
     /// [`StoreError`] if the database is away.
     pub async fn now(&self) -> Result<Timestamp, StoreError> {
-        now(&self.pools.reader, &self.pools.sql).await
+        pools::now(&self.pools.reader, &self.pools.sql).await
     }
 
     /// Whether the database answers; for readiness.
@@ -150,159 +134,4 @@ impl Store {
         self.lane.drained().await;
         self.pools.close().await;
     }
-}
-
-/// The connections: on SQLite one writer and some readers, so that reading
-/// never waits for writing; on PostgreSQL both are the same pool.
-#[derive(Debug)]
-pub(crate) struct Pools {
-    reader: DatabaseConnection,
-    writer: DatabaseConnection,
-    pub(crate) sql: Sql,
-    /// Up to which attempt the history was pruned by this process.
-    pub(crate) pruned_to: Mutex<Uuid>,
-}
-
-impl Pools {
-    async fn open(options: StoreOptions) -> Result<Self, ConnectError> {
-        let scheme = options.url.split(':').next().unwrap_or_default();
-        let (dialect, (writer, reader)) = match scheme {
-            "sqlite" => (Dialect::Sqlite, open_sqlite(&options).await?),
-            "postgres" | "postgresql" => (Dialect::Postgres, open_postgres(&options).await?),
-            _ => return Err(ConnectError::UnknownScheme),
-        };
-        let sql = Sql {
-            dialect,
-            clock: options.clock,
-        };
-        Ok(Self {
-            reader,
-            writer,
-            sql,
-            pruned_to: Mutex::new(Uuid::nil()),
-        })
-    }
-
-    /// A transaction that writes.
-    pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
-        let options = TransactionOptions {
-            // One that reads first and writes later could not wait for another writer.
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        Ok(self.writer.begin_with_options(options).await?)
-    }
-
-    /// The rows that a reading statement finds.
-    pub(crate) async fn read(&self, statement: Statement) -> Result<Vec<QueryResult>, StoreError> {
-        Ok(self.reader.query_all_raw(statement).await?)
-    }
-
-    /// The rows of a text of SQL with its parameters.
-    pub(crate) async fn select(
-        &self,
-        text: &str,
-        values: impl Into<Vec<Value>>,
-    ) -> Result<Vec<QueryResult>, StoreError> {
-        self.read(self.sql.statement(text, values.into())).await
-    }
-
-    /// The one row of a text of SQL with its parameters.
-    pub(crate) async fn select_one(
-        &self,
-        text: &str,
-        values: impl Into<Vec<Value>>,
-    ) -> Result<Option<QueryResult>, StoreError> {
-        let statement = self.sql.statement(text, values.into());
-        Ok(self.reader.query_one_raw(statement).await?)
-    }
-
-    /// Carries out a text of SQL that writes, and says how many rows it touched.
-    pub(crate) async fn write(
-        &self,
-        text: &str,
-        values: impl Into<Vec<Value>>,
-    ) -> Result<u64, StoreError> {
-        self.execute(self.sql.statement(text, values.into())).await
-    }
-
-    /// Carries out one writing statement, and says how many rows it touched.
-    pub(crate) async fn execute(&self, statement: Statement) -> Result<u64, StoreError> {
-        Ok(self.writer.execute_raw(statement).await?.rows_affected())
-    }
-
-    /// The row that one writing statement returns.
-    pub(crate) async fn write_returning(
-        &self,
-        text: &str,
-        values: impl Into<Vec<Value>>,
-    ) -> Result<Option<QueryResult>, StoreError> {
-        let statement = self.sql.statement(text, values.into());
-        Ok(self.writer.query_one_raw(statement).await?)
-    }
-
-    async fn close(&self) {
-        for pool in [&self.writer, &self.reader] {
-            if let Err(cause) = pool.close_by_ref().await {
-                tracing::debug!(error = %cause, "a connection did not close cleanly");
-            }
-        }
-    }
-}
-
-/// The database's clock, inside a transaction or outside.
-pub(crate) async fn now(
-    db: &impl sea_orm::ConnectionTrait,
-    sql: &Sql,
-) -> Result<Timestamp, StoreError> {
-    let row = db
-        .query_one_raw(sql.statement("SELECT {now} AS now", Vec::new()))
-        .await?
-        .ok_or_else(|| StoreError::unreadable("the clock", "no row"))?;
-    Ok(Timestamp::from_millis(row.try_get("", "now")?))
-}
-
-async fn open_sqlite(
-    options: &StoreOptions,
-) -> Result<(DatabaseConnection, DatabaseConnection), ConnectError> {
-    if options.url.contains(":memory:") || options.url.contains("mode=memory") {
-        return Err(ConnectError::InMemory);
-    }
-    let mut writer = common(options);
-    writer.max_connections(1).map_sqlx_sqlite_opts(|file| {
-        file.create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // A commit that was confirmed survives a power cut.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY)
-            .foreign_keys(true)
-    });
-    let mut reader = common(options);
-    reader.map_sqlx_sqlite_opts(|file| file.busy_timeout(BUSY).pragma("query_only", "ON"));
-    // The writer first: it makes the file and turns the log on.
-    Ok((open(writer).await?, open(reader).await?))
-}
-
-async fn open_postgres(
-    options: &StoreOptions,
-) -> Result<(DatabaseConnection, DatabaseConnection), ConnectError> {
-    let mut pool = common(options);
-    pool.set_application_name("tokenfleet")
-        .test_before_acquire_if_idle_for(STALE);
-    let pool = open(pool).await?;
-    Ok((pool.clone(), pool))
-}
-
-fn common(options: &StoreOptions) -> ConnectOptions {
-    let mut pool = ConnectOptions::new(&options.url);
-    pool.max_connections(options.max_connections.max(2))
-        .acquire_timeout(ACQUIRE)
-        .sqlx_logging(false);
-    pool
-}
-
-async fn open(options: ConnectOptions) -> Result<DatabaseConnection, ConnectError> {
-    Database::connect(options)
-        .await
-        .map_err(ConnectError::Unreachable)
 }

@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait as _, DatabaseTransaction, QueryResult, Value};
 use uuid::Uuid;
 
 use crate::sql::{Rows, at, maybe_at};
-use crate::{Store, StoreError};
+use crate::{Dialect, Store, StoreError};
 
 /// The states that the scheduler looks at.
 const SCANNED: [ChannelState; 4] = [
@@ -111,7 +111,7 @@ impl Store {
     pub async fn take_due(&self, limit: u32) -> Result<Vec<Due>, StoreError> {
         let sql = &self.pools.sql;
         let transaction = self.pools.begin().await?;
-        let found = sql.statement(&due_statement(), vec![limit.min(MOST).into()]);
+        let found = sql.statement(&due_statement(), vec![i64::from(limit.min(MOST)).into()]);
         let rows = transaction.query_all_raw(found).await?;
         let mut handed_out = Vec::with_capacity(rows.len());
         let mut stamps = Vec::with_capacity(rows.len());
@@ -178,6 +178,23 @@ impl Store {
             .write(SNOOZE, [uid.0.into(), at(next_handout_at)])
             .await?;
         Ok(())
+    }
+
+    /// How the database carries out the due scan, line by line: its index must be in it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the database fails.
+    pub async fn explain_due(&self) -> Result<Vec<String>, StoreError> {
+        let (explain, column) = match self.dialect() {
+            Dialect::Sqlite => ("EXPLAIN QUERY PLAN ", "detail"),
+            Dialect::Postgres => ("EXPLAIN ", "QUERY PLAN"),
+        };
+        let text = format!("{explain}{}", due_statement());
+        let rows = self.pools.select(&text, [i64::from(MOST).into()]).await?;
+        rows.iter()
+            .map(|row| Ok(row.try_get("", column)?))
+            .collect()
     }
 
     async fn request_chunk(

@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait as _, DatabaseTransaction};
 use crate::finish::store_sealed;
 use crate::row::{Row, Touched};
 use crate::sql::Rows;
-use crate::{Channel, Facts, Store, StoreError, connect, events, row};
+use crate::{Channel, Facts, Store, StoreError, events, pools, row};
 
 /// O(1) on the key. No name that a caller can give begins with a tilde.
 const DELETE: &str = "
@@ -178,7 +178,7 @@ impl Store {
         if row.state == ChannelState::Deleting {
             return Ok(None);
         }
-        let now = connect::now(&transaction, sql).await?;
+        let now = pools::now(&transaction, sql).await?;
         let before = row.state;
         if change(&mut row, now).is_none() {
             return Ok(None);

@@ -7,11 +7,11 @@ use domain::{AttemptRecord, ChannelUid, Timestamp};
 use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
-use crate::connect::{self, Pools};
 use crate::counters::Deltas;
 use crate::events::Event;
 use crate::finish::{self, Change, Finish, Finished};
 use crate::lane::{Op, Reply, answer};
+use crate::pools::{self, Pools};
 use crate::row::{Row, RowMap};
 use crate::sql::Sql;
 use crate::{StoreError, attempts, events, lease, row};
@@ -41,7 +41,7 @@ async fn open(pools: &Pools, ops: &[Op]) -> Result<(DatabaseTransaction, Batch),
     let transaction = pools.begin().await?;
     let rows = row::load(&transaction, &pools.sql, ops.iter().filter_map(Op::channel)).await?;
     // Asked once the rows are locked: whoever waited for a lock must not work with an old time.
-    let now = connect::now(&transaction, &pools.sql).await?;
+    let now = pools::now(&transaction, &pools.sql).await?;
     Ok((transaction, Batch::new(rows, now)))
 }
 

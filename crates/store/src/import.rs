@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait as _, DatabaseTransaction, QueryResult, Value};
 use uuid::Uuid;
 
 use crate::sql::{Rows, at, maybe_at};
-use crate::{Channel, CreateError, Facts, Store, StoreError, connect};
+use crate::{Channel, CreateError, Facts, Store, StoreError, pools};
 
 /// O(tenants) on the key. They cannot be deleted until the channels stand.
 const TENANTS: &str = "
@@ -88,7 +88,7 @@ impl Store {
     ) -> Result<Vec<Result<Channel, CreateError>>, StoreError> {
         let transaction = self.pools.begin().await?;
         let tenants = self.living_tenants(&transaction, chunk).await?;
-        let now = connect::now(&transaction, &self.pools.sql).await?;
+        let now = pools::now(&transaction, &self.pools.sql).await?;
         let rows: Vec<_> = chunk
             .iter()
             .filter(|channel| tenants.contains(&channel.tenant.0))

@@ -11,8 +11,8 @@ use domain::{AttemptRecord, ChannelUid};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::connect::Pools;
 use crate::flush::flush;
+use crate::pools::Pools;
 use crate::{Finish, Finished, LeaseOutcome, LeaseRequest, StoreError};
 
 /// At most so many calls share a transaction.

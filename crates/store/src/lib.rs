@@ -31,6 +31,7 @@ mod lane;
 mod lease;
 mod listing;
 mod page;
+mod pools;
 mod promise;
 mod retention;
 mod row;

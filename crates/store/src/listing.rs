@@ -164,7 +164,8 @@ fn channels(rows: &[QueryResult]) -> Result<Vec<Channel>, StoreError> {
     rows.iter().map(Channel::from_row).collect()
 }
 
-/// At most as long as an instant can be late without an overflow.
+/// At most half of all time, so that adding it to now does not overflow.
 fn millis(duration: Duration) -> i64 {
-    Timestamp::default().plus(duration).as_millis() / 2
+    let millis = Timestamp::default().plus(duration).as_millis();
+    millis.min(i64::MAX / 2)
 }

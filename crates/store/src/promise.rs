@@ -1,4 +1,4 @@
-//! What was promised to whoever asked for a refresh, and taking it back.
+//! What was promised to whoever asked for a refresh, and the names for what a job knows by uid.
 
 use std::collections::HashMap;
 
@@ -13,17 +13,6 @@ const PROMISE: &str = "
     SELECT requested_at, request_job_id FROM channels
     WHERE uid = $1 AND request_job_id IS NOT NULL AND requested_at IS NOT NULL
       AND state <> 'deleting'";
-
-/// O(1) on the key. A channel that is due comes back after a minute, not at once:
-/// whoever cancelled it meant that.
-const WITHDRAW: &str = "
-    UPDATE channels
-    SET requested_at = NULL, request_job_id = NULL,
-        next_handout_at = CASE
-            WHEN refresh_due_at IS NULL THEN {now} + 86400000
-            WHEN refresh_due_at < {now} + 60000 THEN {now} + 60000
-            ELSE refresh_due_at END
-    WHERE uid = $1 AND request_job_id = $2 AND state <> 'deleting'";
 
 /// O(log n) per row on the key.
 const NAMES: &str = "SELECT uid, id FROM channels WHERE uid IN ({rows}) AND state <> 'deleting'";
@@ -52,17 +41,6 @@ impl Store {
             })
         })
         .transpose()
-    }
-
-    /// Takes a promise back, because its job was cancelled; `false` if another job,
-    /// or none, was promised. The channel is refreshed when it is due by policy.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if the database fails; then the promise stands.
-    pub async fn withdraw(&self, uid: ChannelUid, job_id: &str) -> Result<bool, StoreError> {
-        let values = [uid.0.into(), job_id.into()];
-        Ok(self.pools.write(WITHDRAW, values).await? > 0)
     }
 
     /// The ids by which callers know these channels; those that do not exist are left out.

@@ -54,12 +54,13 @@ pub(crate) struct Sql {
 impl Sql {
     /// A statement with its parameters.
     pub(crate) fn statement(&self, text: &str, values: Vec<Value>) -> Statement {
+        let values = values.into_iter().map(without_nul);
         Statement::from_sql_and_values(self.backend(), self.text(text), values)
     }
 
     /// A statement whose `{rows}` are these; they are its only parameters.
     pub(crate) fn with_rows(&self, text: &str, rows: Rows) -> Statement {
-        let text = text.replace("{rows}", &rows.placeholders());
+        let text = text.replace("{rows}", &rows.placeholders(self.dialect));
         self.statement(&text, rows.values)
     }
 
@@ -136,25 +137,36 @@ impl Rows {
         all
     }
 
-    /// `($1,$2),($3,$4)`, or `$1,$2` for single columns.
-    fn placeholders(&self) -> String {
+    /// `($1,$2),($3,$4)`; an `IN` list may stand in parentheses as well.
+    ///
+    /// SQLite gets `(?,?),(?,?)`: it looks names up one by one, which makes
+    /// thousands of them slow.
+    fn placeholders(&self, dialect: Dialect) -> String {
         let mut text = String::with_capacity(self.values.len() * 5);
         for index in 0..self.values.len() {
-            let place = index % self.width;
-            let open = if place == 0 && self.width > 1 {
-                "("
-            } else {
-                ""
+            let before = match (index, index % self.width) {
+                (0, _) => "(",
+                (_, 0) => "),(",
+                _ => ",",
             };
-            let close = if place + 1 == self.width && self.width > 1 {
-                ")"
-            } else {
-                ""
-            };
-            let comma = if index == 0 { "" } else { "," };
-            write!(text, "{comma}{open}${}{close}", index + 1).expect("a string takes all text");
+            text.push_str(before);
+            match dialect {
+                Dialect::Sqlite => text.push('?'),
+                Dialect::Postgres => {
+                    write!(text, "${}", index + 1).expect("a string takes all text");
+                }
+            }
         }
-        text
+        text + ")"
+    }
+}
+
+/// PostgreSQL refuses a NUL in a text, and one such text from outside would fail
+/// everybody who shares the transaction: it becomes a replacement character.
+fn without_nul(value: Value) -> Value {
+    match value {
+        Value::String(Some(text)) if text.contains('\0') => text.replace('\0', "\u{fffd}").into(),
+        other => other,
     }
 }
 
@@ -182,8 +194,12 @@ mod tests {
         let pairs = Rows::exact([[1.into(), 2.into()], [3.into(), 4.into()]]);
         let padded = Rows::padded((0..3).map(|n| [Value::from(n)]));
 
-        assert_eq!(pairs.placeholders(), "($1,$2),($3,$4)");
-        assert_eq!(padded.placeholders(), "$1,$2,$3,$4");
+        assert_eq!(pairs.placeholders(Dialect::Sqlite), "(?,?),(?,?)");
+        assert_eq!(pairs.placeholders(Dialect::Postgres), "($1,$2),($3,$4)");
+        assert_eq!(
+            padded.placeholders(Dialect::Postgres),
+            "($1),($2),($3),($4)"
+        );
         assert_eq!(padded.values[2..], [2.into(), 2.into()]);
     }
 }

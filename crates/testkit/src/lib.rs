@@ -27,7 +27,9 @@ pub use database::{Database, Kind};
 /// ```ignore
 /// testkit::each_database!(a_name_is_given_once);
 ///
-/// async fn a_name_is_given_once(database: Database) { … }
+/// async fn a_name_is_given_once(database: Database) {
+///     let store = database.store().await;
+/// }
 /// ```
 #[macro_export]
 macro_rules! each_database {

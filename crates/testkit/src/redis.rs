@@ -159,17 +159,21 @@ async fn answers(process: &mut Child, port: u16) -> anyhow::Result<bool> {
         if process.try_wait()?.is_some() {
             return Ok(false);
         }
-        if let Ok(mut connection) = client.get_multiplexed_async_connection().await
-            && redis::cmd("PING")
-                .query_async::<()>(&mut connection)
-                .await
-                .is_ok()
-        {
+        if answering(&client).await == Some(process.id()) {
             return Ok(true);
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     bail!("redis-server does not answer on port {port}")
+}
+
+/// The process that answers: somebody else's server may have taken the port first.
+async fn answering(client: &redis::Client) -> Option<u32> {
+    let mut connection = client.get_multiplexed_async_connection().await.ok()?;
+    let mut info = redis::cmd("INFO");
+    let info: String = info.arg("server").query_async(&mut connection).await.ok()?;
+    let line = info.lines().find(|line| line.starts_with("process_id:"))?;
+    line["process_id:".len()..].trim().parse().ok()
 }
 
 fn url(port: u16) -> String {

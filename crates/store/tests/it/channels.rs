@@ -13,6 +13,7 @@ testkit::each_database!(
     an_imported_channel_is_read_as_it_was_answered,
     lists_are_filtered_and_paged,
     another_tenants_channel_is_not_found,
+    a_nul_in_a_name_becomes_a_replacement_character,
     needing_refresh_finds_what_ends_soon_and_can_be_refreshed,
     a_batch_takes_what_is_due_or_ends_within_the_hour,
 );
@@ -172,6 +173,20 @@ async fn another_tenants_channel_is_not_found(database: Database) {
         store.channels_named(other.uid, &[stored.id]).await.unwrap(),
         []
     );
+}
+
+async fn a_nul_in_a_name_becomes_a_replacement_character(database: Database) {
+    let clock = TestClock::start();
+    let store = database.store_at(&clock).await;
+    let tenant = testkit::tenant(&store).await;
+    let mut new = testkit::channel(tenant.uid, clock.now());
+    "a\0b".clone_into(&mut new.display_name);
+
+    let uid = testkit::channels(&store, vec![new]).await[0].uid;
+
+    let stored = store.channel_by_uid(uid).await.unwrap();
+    let name = stored.map(|channel| channel.display_name);
+    assert_eq!(name.as_deref(), Some("a\u{fffd}b"));
 }
 
 async fn needing_refresh_finds_what_ends_soon_and_can_be_refreshed(database: Database) {

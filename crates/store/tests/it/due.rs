@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use domain::{ChannelState, ChannelUid, Clock as _, Timestamp, rehandout_after};
+use domain::{
+    AttemptOutcome, ChannelState, ChannelUid, Clock as _, ErrorClass, Timestamp, rehandout_after,
+};
 use store::{Channel, Due, RefreshRequest, Store};
 use testkit::{Database, TestClock};
 
@@ -15,6 +17,7 @@ testkit::each_database!(
     a_wish_for_now_is_handed_out_after_the_callers_own_job_had_its_chance,
     an_earlier_wish_stays,
     a_wish_about_a_stuck_channel_is_refused,
+    a_promise_is_told_until_its_job_has_ended,
     a_snoozed_channel_comes_back_then,
 );
 
@@ -241,6 +244,30 @@ async fn a_wish_about_a_stuck_channel_is_refused(database: Database) {
     assert!(!refused.unwrap());
     assert!(!unknown.unwrap());
     assert_eq!(store.channel_by_uid(stuck.uid).await.unwrap(), Some(stuck));
+}
+
+async fn a_promise_is_told_until_its_job_has_ended(database: Database) {
+    let clock = TestClock::start();
+    let store = database.store_at(&clock).await;
+    let tenant = testkit::tenant(&store).await;
+    let new = testkit::channel(tenant.uid, clock.now().plus(600 * MINUTE));
+    let channel = testkit::channels(&store, vec![new]).await.remove(0);
+    let at = clock.now().plus(30 * MINUTE);
+    let wish = store.request_refresh(channel.uid, Some(at), "job-7");
+    assert!(wish.await.unwrap());
+
+    let promise = store.promise(channel.uid).await.unwrap();
+    let mut end = testkit::attempt(&channel, "job-7");
+    end.outcome = AttemptOutcome::Failed(ErrorClass::Cancelled);
+    store.record(end).await.unwrap();
+
+    let job_id = "job-7".to_owned();
+    assert_eq!(promise, Some(store::Promise { job_id, at }));
+    assert_eq!(store.promise(channel.uid).await.unwrap(), None);
+    assert_eq!(
+        next_handout(&store, channel.uid).await,
+        channel.refresh_due_at
+    );
 }
 
 async fn a_snoozed_channel_comes_back_then(database: Database) {

@@ -1,5 +1,7 @@
 //! One suite for both databases: every rule of the store holds on SQLite and on PostgreSQL.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 extern crate tokenfleet_store as store;
 
 mod changes;
@@ -10,6 +12,7 @@ mod finish;
 mod fleet;
 mod history;
 mod lease;
+mod model;
 mod plans;
 mod schedules;
 mod schema;

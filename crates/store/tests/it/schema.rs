@@ -149,3 +149,38 @@ async fn a_sqlite_file_is_durable_and_readers_do_not_wait_for_the_writer() {
     let mode = db.query_one_raw(mode).await.unwrap().unwrap();
     assert_eq!(mode.try_get_by_index::<String>(0).unwrap(), "wal");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_postgres_dropped_its_connections_the_store_goes_on() {
+    if !Kind::Postgres.is_wanted() {
+        return;
+    }
+    let database = Database::migrated(Kind::Postgres).await;
+    let store = database.store().await;
+    let tenant = testkit::tenant(&store).await;
+    let new = testkit::channel(tenant.uid, store.now().await.unwrap());
+    let channel = testkit::channels(&store, vec![new]).await.remove(0);
+    let db = sea_orm::Database::connect(database.url()).await.unwrap();
+
+    db.execute_unprepared(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    .await
+    .unwrap();
+
+    // A connection of the pool may be found dead only when it is used: each costs one call.
+    let mut refused = Vec::new();
+    let outcome = loop {
+        match store.lease(testkit::lease_request(&channel)).await {
+            Ok(outcome) => break outcome,
+            Err(cause) => refused.push(cause),
+        }
+        assert!(refused.len() < 10, "{refused:?}");
+    };
+    assert!(matches!(outcome, store::LeaseOutcome::Leased(_)));
+    assert!(
+        refused.iter().all(store::StoreError::is_away),
+        "{refused:?}"
+    );
+}
