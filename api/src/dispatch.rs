@@ -4,11 +4,17 @@
 use std::collections::BTreeMap;
 
 use domain::{ChannelState, Timestamp};
-use queue::{JobId, JobState, JobView, NewJob, PushError, Pushed, QueueName, Refused, When};
+use futures::future::try_join_all;
+use queue::{
+    JobId, JobState, JobView, NewJob, PushError, Pushed, QueueError, QueueName, Refused, When,
+};
 use store::{Channel, RefreshRequest};
 
 use crate::App;
 use crate::problem::Problem;
+
+/// Channels whose live jobs the queue is asked for at the same time.
+const ASKED_AT_ONCE: usize = 100;
 
 /// When a person wants a refresh.
 #[derive(Clone, Copy, Debug)]
@@ -65,22 +71,22 @@ pub(crate) fn admit(channel: &Channel) -> Result<(), Problem> {
 ///
 /// With Redis away the wish stands on the row, and the scheduler queues a job of
 /// this id once Redis is back.
+///
+/// # Errors
+///
+/// The 409 of [`admit`] if the channel has changed meanwhile; 503 if the database is away.
 pub(crate) async fn one(app: &App, channel: &Channel, wish: Wish) -> Result<JobId, Problem> {
-    let queue = app.queues.queue(&jobs::refresh_queue(&channel.provider));
-    let key = jobs::refresh_key(channel.uid);
-    // The row should promise the job that is there already, not one that never comes to be.
-    let live = queue.find(&key).await.ok().flatten();
-    let id = live.map_or_else(|| JobId::next(queue.name(), &key), |job: JobView| job.id);
+    let id = promise(app, channel)
+        .await
+        .unwrap_or_else(|_| next_id(channel));
     // The row comes first: a job that is done before the wish is written would be wished for again.
-    let promised = id.to_string();
-    let written = app
-        .store
-        .request_refresh(channel.uid, wish.on_the_row(), &promised)
-        .await?;
-    if !written {
-        return Err(Problem::not_found("channel"));
+    let text = id.to_string();
+    let at = wish.on_the_row();
+    if !app.store.request_refresh(channel.uid, at, &text).await? {
+        return Err(changed(app, channel).await?);
     }
-    match queue.push(job(channel, wish, &promised)).await {
+    let queue = app.queues.queue(&id.queue);
+    match queue.push(job(channel, wish, &text)).await {
         Ok(pushed) => Ok(pushed.id().clone()),
         Err(PushError::Queue(error)) if error.is_transient() => {
             tracing::warn!(
@@ -93,17 +99,33 @@ pub(crate) async fn one(app: &App, channel: &Channel, wish: Wish) -> Result<JobI
     }
 }
 
+/// The job that a wish is promised: the live one if there is one, so that the row
+/// does not promise a job that never comes to be.
+async fn promise(app: &App, channel: &Channel) -> Result<JobId, QueueError> {
+    let queue = app.queues.queue(&jobs::refresh_queue(&channel.provider));
+    let live = queue.find(&jobs::refresh_key(channel.uid)).await?;
+    Ok(live.map_or_else(|| next_id(channel), |job| job.id))
+}
+
+fn next_id(channel: &Channel) -> JobId {
+    let queue = jobs::refresh_queue(&channel.provider);
+    JobId::next(&queue, &jobs::refresh_key(channel.uid))
+}
+
+/// What to tell about a channel that takes no wish although it did a moment ago.
+async fn changed(app: &App, channel: &Channel) -> Result<Problem, Problem> {
+    let found = app.store.channel_by_uid(channel.uid).await?;
+    let refusal = found.and_then(|channel| admit(&channel).err());
+    Ok(refusal.unwrap_or_else(|| Problem::not_found("channel")))
+}
+
 /// Asks for refreshes of many channels now; the answers are the jobs' ids in the order given.
+///
+/// # Errors
+///
+/// 503 if the database is away.
 pub(crate) async fn many(app: &App, channels: &[&Channel]) -> Result<Vec<JobId>, Problem> {
-    let mut ids: Vec<JobId> = channels
-        .iter()
-        .map(|it| {
-            JobId::next(
-                &jobs::refresh_queue(&it.provider),
-                &jobs::refresh_key(it.uid),
-            )
-        })
-        .collect();
+    let mut ids = promises(app, channels).await;
     let requests: Vec<RefreshRequest> = channels
         .iter()
         .zip(&ids)
@@ -130,6 +152,19 @@ pub(crate) async fn many(app: &App, channels: &[&Channel]) -> Result<Vec<JobId>,
         }
     }
     Ok(ids)
+}
+
+/// What [`promise`] says of each; once Redis does not answer it is not asked again.
+async fn promises(app: &App, channels: &[&Channel]) -> Vec<JobId> {
+    let mut ids: Vec<JobId> = Vec::with_capacity(channels.len());
+    for some in channels.chunks(ASKED_AT_ONCE) {
+        match try_join_all(some.iter().map(|channel| promise(app, channel))).await {
+            Ok(found) => ids.extend(found),
+            Err(_) => break,
+        }
+    }
+    ids.extend(channels[ids.len()..].iter().map(|channel| next_id(channel)));
+    ids
 }
 
 /// Pushes to one queue; `None` where the wish waits on its row, because Redis is away.

@@ -106,3 +106,44 @@ pub(crate) async fn log(request: Request, next: Next) -> Response {
     );
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::to_bytes;
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+    use tower_http::catch_panic::CatchPanicLayer;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_answers_500_without_a_word_of_it() {
+        async fn handler() {
+            panic!("planted-access-token")
+        }
+        let router: Router = Router::new()
+            .route("/", get(handler))
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(axum::middleware::from_fn(harden));
+
+        let request = Request::get("/").body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+
+        assert_eq!(response.status(), 500);
+        assert_eq!(
+            response.headers()[header::X_CONTENT_TYPE_OPTIONS],
+            "nosniff"
+        );
+        assert_eq!(
+            response.headers()[header::CONTENT_TYPE],
+            "application/problem+json"
+        );
+        let body = to_bytes(response.into_body(), BODY_MAX).await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert!(
+            body.contains("internal_error") && !body.contains("planted"),
+            "{body}"
+        );
+    }
+}

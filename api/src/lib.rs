@@ -1,8 +1,9 @@
 //! The HTTP API of tokenfleet: one file per resource, one form of error.
 //!
 //! Handlers extract, call once, and map. What a caller may do is decided where
-//! the tenant or the channel of a request is loaded; [`Deps`] is all they can reach:
-//! the API cannot call a provider's token endpoint, and opens no envelope.
+//! the tenant, the channel or the job of a request is loaded. Nothing here calls a
+//! provider or opens an envelope: a refresh is a job, asked for on the channel's
+//! row and in the queue.
 
 mod caller;
 mod dispatch;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::serve::ListenerExt as _;
 use providers::Providers;
 use queue::{QueueName, Queues};
 use secrecy::SecretString;
@@ -139,6 +141,12 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), std::io::Error> {
     let service = routes::all(App::new(deps, shutdown.clone()));
+    let listener = listener.tap_io(|connection| {
+        // Answers are written at once; without it some wait for the client's next packet.
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "a connection keeps its delay");
+        }
+    });
     let server = axum::serve(listener, service)
         .with_graceful_shutdown(shutdown.clone().cancelled_owned())
         .into_future();

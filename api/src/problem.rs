@@ -286,6 +286,24 @@ mod tests {
         assert_eq!(problem.into_response().status(), 422);
     }
 
+    #[tokio::test]
+    async fn a_fault_of_ours_does_not_tell_its_cause() {
+        let cause = StoreError::Unreadable {
+            table: "channels",
+            why: "planted".to_owned(),
+        };
+
+        let response = Problem::from(cause).into_response();
+
+        assert_eq!(response.status(), 500);
+        let body = axum::body::to_bytes(response.into_body(), 4096).await;
+        let body = String::from_utf8(body.unwrap().to_vec()).unwrap();
+        assert!(
+            !body.contains("planted") && !body.contains("channels"),
+            "{body}"
+        );
+    }
+
     #[test]
     fn an_unauthorized_answer_names_the_scheme() {
         let response = Problem::unauthorized("none").into_response();

@@ -84,9 +84,7 @@ async fn sweep_all(deps: &Deps, shutdown: &CancellationToken) -> Result<(), Swee
 }
 
 async fn trim(deps: &Deps) -> Result<(), SweepError> {
-    deps.store
-        .prune_history(deps.retention, BATCH)
-        .await?;
+    deps.store.prune_history(deps.retention, BATCH).await?;
     deps.store.remove_empty_tenants(BATCH).await?;
     Ok(())
 }

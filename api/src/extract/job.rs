@@ -116,7 +116,7 @@ async fn load(app: &App, id: JobId) -> Result<Option<Job>, Problem> {
     }))
 }
 
-/// Who owns the job and where it is: the queue knows best, then the history, then what is promised.
+/// Who owns the job and where it is: the queue knows best, then what is promised, then the history.
 async fn find(
     app: &App,
     id: &JobId,
@@ -132,14 +132,14 @@ async fn find(
         let owner = view.tenant.parse::<TenantUid>().ok();
         return Ok(owner.map(|owner| (owner, Found::InQueue(Box::new(view)))));
     }
-    if let Some(attempt) = attempts.first() {
-        return Ok(Some((attempt.tenant, Found::InHistory)));
-    }
     if let Some(channel) = channel {
         let promise = app.store.promise(channel.uid).await?;
         if let Some(promise) = promise.filter(|it| it.job_id == id.to_string()) {
             return Ok(Some((channel.tenant, Found::Promised(promise.at))));
         }
+    }
+    if let Some(attempt) = attempts.first() {
+        return Ok(Some((attempt.tenant, Found::InHistory)));
     }
     if let Some((schedule, slot)) = jobs::schedule_of(id) {
         let schedule = app.store.schedule_by_uid(schedule).await?;

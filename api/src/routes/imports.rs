@@ -15,7 +15,7 @@ use store::{Channel, CreateError, Facts, NewChannel, Tenant};
 use super::RESERVED_CHANNELS;
 use crate::App;
 use crate::caller::Right;
-use crate::extract::{InTenant, Input, Text, present};
+use crate::extract::{InTenant, Input, Text};
 use crate::problem::{FieldError, Problem};
 use crate::view::ChannelView;
 
@@ -23,7 +23,7 @@ use crate::view::ChannelView;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ImportBody {
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default)]
     id: Option<String>,
     provider: String,
     display_name: String,

@@ -73,13 +73,12 @@ fn has_ended(state: JobState) -> Problem {
     Problem::conflict("job_ended", format!("This job is {state} already."))
 }
 
-/// Takes the wish off the row, and puts the end into the history.
+/// Puts the end into the history, which also takes the wish off the row.
 async fn write_down(app: &App, job: &Job) -> Result<(), Problem> {
     let Some(channel) = &job.channel else {
         return Ok(());
     };
     let job_id = job.id.to_string();
-    app.store.withdraw(channel.uid, &job_id).await?;
     let record = AttemptRecord {
         uid: Uuid::now_v7(),
         tenant: job.tenant.uid,

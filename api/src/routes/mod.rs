@@ -7,6 +7,7 @@ mod expiring;
 mod figures;
 mod imports;
 mod job_list;
+mod job_pages;
 mod job_view;
 mod jobs;
 mod probes;

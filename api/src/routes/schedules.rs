@@ -8,7 +8,7 @@ use store::Schedule;
 
 use crate::App;
 use crate::caller::Right;
-use crate::extract::{InTenant, Input, present, within};
+use crate::extract::{InTenant, Input, within};
 use crate::limits::MINUTES_MAX;
 use crate::problem::{FieldError, Problem};
 
@@ -20,7 +20,7 @@ const INTERVAL_MAX: i64 = 43_200;
 #[serde(deny_unknown_fields)]
 pub(super) struct ScheduleBody {
     interval_minutes: i64,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default)]
     refresh_before_minutes: Option<i64>,
 }
 

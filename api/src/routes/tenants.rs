@@ -10,7 +10,7 @@ use store::CreateError;
 
 use crate::App;
 use crate::caller::{Caller, Right};
-use crate::extract::{InTenant, OptionalInput, Params, Text, page_request, present};
+use crate::extract::{InTenant, OptionalInput, Params, Text, page_request};
 use crate::problem::{FieldError, Problem};
 use crate::view::{ListView, TenantView};
 
@@ -21,9 +21,7 @@ const BUILT_IN: &str = "platform";
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct NewTenant {
-    #[serde(deserialize_with = "present")]
     id: Option<Name>,
-    #[serde(deserialize_with = "present")]
     name: Option<String>,
 }
 

@@ -10,7 +10,7 @@ use domain::{
 use jobs::RefreshChannel;
 use queue::{BoxDynError, ConsumerOptions, JobContext, Outcome};
 use store::{
-    Change, Facts, Finish, Finished, LastError, Lease, LeaseOutcome, LeaseRequest, Store,
+    Change, Facts, Failure, Finish, Finished, LastError, Lease, LeaseOutcome, LeaseRequest, Store,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
@@ -28,6 +28,8 @@ pub(crate) enum Ending {
     Throttled(Duration),
     /// Too young to be refreshed.
     TooYoung,
+    /// Not before somebody cancels it.
+    Cancelled,
 }
 
 /// A worker on the queue of TikTok; it stops when this is dropped.
@@ -77,6 +79,11 @@ async fn refresh(
             not_before: true,
         });
     }
+    if matches!(ending, Ending::Cancelled) {
+        context.stop_token().cancelled().await;
+        store.record(cancelled(store, job, context).await?).await?;
+        return Ok(Outcome::Cancelled);
+    }
     let request = LeaseRequest {
         channel: job.channel,
         generation: domain::Generation(i64::try_from(context.version())?),
@@ -98,6 +105,19 @@ async fn refresh(
     Ok(outcome)
 }
 
+async fn cancelled(
+    store: &Store,
+    job: RefreshChannel,
+    context: &JobContext,
+) -> Result<AttemptRecord, BoxDynError> {
+    let channel = store.channel_by_uid(job.channel).await?;
+    let channel = channel.ok_or("the channel is gone")?;
+    Ok(AttemptRecord {
+        outcome: AttemptOutcome::Failed(ErrorClass::Cancelled),
+        ..testkit::attempt(&channel, &context.id().to_string())
+    })
+}
+
 fn finish(lease: &Lease, context: &JobContext, ending: &Ending) -> (Finish, Outcome) {
     let now = lease.leased_at;
     let (change, outcome, details, settled) = match ending {
@@ -109,7 +129,12 @@ fn finish(lease: &Lease, context: &JobContext, ending: &Ending) -> (Finish, Outc
                 },
                 facts: facts(now.plus(Duration::from_hours(2))),
             };
-            (change, AttemptOutcome::Refreshed, Details::default(), Outcome::Done)
+            (
+                change,
+                AttemptOutcome::Refreshed,
+                Details::default(),
+                Outcome::Done,
+            )
         }
         Ending::TooYoung => {
             let change = Change::Confirmed {
@@ -118,13 +143,13 @@ fn finish(lease: &Lease, context: &JobContext, ending: &Ending) -> (Finish, Outc
             let details = Details::because(reason::NOT_NEEDED);
             (change, AttemptOutcome::NotNeeded, details, Outcome::Done)
         }
-        Ending::Revoked | Ending::Throttled(_) => {
+        Ending::Revoked | Ending::Throttled(_) | Ending::Cancelled => {
             let details = Details {
                 provider_code: Some("invalid_grant".to_owned()),
                 ..Details::because(reason::REVOKED)
             };
             let class = ErrorClass::ReauthRequired;
-            let change = Change::Failed {
+            let change = Change::Failed(Failure {
                 state: Some((ChannelState::NeedsReauth, details.reason.clone())),
                 next_handout_at: None,
                 error: LastError {
@@ -134,9 +159,14 @@ fn finish(lease: &Lease, context: &JobContext, ending: &Ending) -> (Finish, Outc
                 },
                 counts_as_failure: true,
                 no_answer: false,
-            };
+            });
             let why = class.as_str().to_owned();
-            (change, AttemptOutcome::Failed(class), details, Outcome::Failed { why })
+            (
+                change,
+                AttemptOutcome::Failed(class),
+                details,
+                Outcome::Failed { why },
+            )
         }
     };
     let attempt = AttemptRecord {

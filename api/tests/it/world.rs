@@ -32,11 +32,30 @@ pub(crate) struct World {
     pub(crate) base: String,
     pub(crate) store: Store,
     pub(crate) queues: Queues,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) providers: Arc<Providers>,
     pub(crate) redis: RedisServer,
     pub(crate) shutdown: CancellationToken,
     pub(crate) server: JoinHandle<std::io::Result<()>>,
     client: reqwest::Client,
     _database: Database,
+}
+
+/// What a test may set.
+pub(crate) struct Setup {
+    pub(crate) health: Health,
+    pub(crate) settings: ApiSettings,
+    pub(crate) providers: ProviderSettings,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            health: Health::default(),
+            settings: ApiSettings::new(ADMIN.into()),
+            providers: ProviderSettings::default(),
+        }
+    }
 }
 
 /// An answer, read to its end.
@@ -50,9 +69,8 @@ pub(crate) struct Answer {
 impl Answer {
     /// The body as JSON.
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|error| {
-            panic!("{} is not JSON: {error}: {:?}", self.status, self.text)
-        })
+        serde_json::from_str(&self.text)
+            .unwrap_or_else(|error| panic!("{} is not JSON: {error}: {:?}", self.status, self.text))
     }
 
     /// One header.
@@ -85,29 +103,25 @@ pub(crate) fn problem(status: u16, code: &str, fields: &[&str]) -> (u16, String,
 
 impl World {
     pub(crate) async fn start(database: Database) -> Self {
-        Self::with(database, Health::default(), |_| {}).await
+        Self::with(database, Setup::default()).await
     }
 
-    /// A world with checks of its own, and other settings.
-    pub(crate) async fn with(
-        database: Database,
-        health: Health,
-        change: impl FnOnce(&mut ApiSettings),
-    ) -> Self {
+    /// A world that is set up otherwise.
+    pub(crate) async fn with(database: Database, setup: Setup) -> Self {
         let store = database.store().await;
         let redis = RedisServer::start().await.unwrap();
         let queues = Queues::connect(ConnectOptions::new(redis.url()));
         let queues = queues.await.unwrap();
         let ring = KeyRing::parse(&KeyRing::generate("k1")).unwrap();
-        let mut settings = ApiSettings::new(ADMIN.into());
-        change(&mut settings);
+        let vault = Arc::new(Vault::new(ring, "k1").unwrap());
+        let providers = Arc::new(Providers::new(setup.providers).unwrap());
         let deps = Deps {
             store: store.clone(),
             queues: queues.clone(),
-            vault: Arc::new(Vault::new(ring, "k1").unwrap()),
-            providers: Arc::new(Providers::new(ProviderSettings::default()).unwrap()),
-            settings,
-            health,
+            vault: Arc::clone(&vault),
+            providers: Arc::clone(&providers),
+            settings: setup.settings,
+            health: setup.health,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
@@ -117,6 +131,8 @@ impl World {
             base,
             store,
             queues,
+            vault,
+            providers,
             redis,
             shutdown,
             server,

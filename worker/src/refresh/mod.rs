@@ -16,6 +16,7 @@ use jobs::RefreshChannel;
 use providers::Rotation;
 use queue::{BoxDynError, JobContext, Outcome};
 use store::{Lease, LeaseOutcome, LeaseRequest};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use self::attempt::Attempt;
@@ -173,7 +174,7 @@ async fn refresh_leased(
         lease,
         clock,
     };
-    let running = context.in_flight.spawn(attempt.run());
+    let running = context.in_flight.spawn(attempt.run().in_current_span());
     match running.await {
         Ok(outcome) => outcome,
         Err(error) => {

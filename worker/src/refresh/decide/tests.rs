@@ -8,7 +8,7 @@ const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 const HOUR: Duration = Duration::from_hours(1);
 
 #[derive(Debug)]
-struct Fake(ProviderName, Rotation);
+struct Fake(ProviderName, Rotation, Duration);
 
 #[async_trait]
 impl Provider for Fake {
@@ -23,7 +23,7 @@ impl Provider for Fake {
     }
     fn window(&self, _: &Grant, _: Option<Duration>) -> Window {
         Window {
-            target: Margin::Fixed(HOUR),
+            target: Margin::Fixed(self.2),
             ..Window::GENERIC
         }
     }
@@ -75,7 +75,7 @@ impl Case {
                 issued_at: Some(NOW.minus(HOUR)),
                 ..Grant::default()
             },
-            provider: Fake(name, rotation),
+            provider: Fake(name, rotation, HOUR),
             attempt: 1,
             lost: LostAnswer::No,
             refused: None,
@@ -168,17 +168,20 @@ fn fresh_tokens_are_the_next_generation_and_due_before_their_end() {
 #[test]
 fn a_token_that_was_not_extended_is_noticed_and_not_asked_for_again_at_once() {
     let mut case = Case::new(Rotation::Reusable);
-    case.grant.issued_at = Some(NOW.minus(HOUR * 100));
-    let same_end = FreshTokens::access("new".into(), Lifetime::Until(NOW.plus(HOUR)));
-    case.channel.access_expires_at = Some(NOW.plus(HOUR));
-    case.provider.0 = ProviderName::from_static("fake");
-
-    let decision = case.decide(Ok(FreshTokens {
+    let end = NOW.plus(HOUR * 8);
+    case.channel.access_expires_at = Some(end);
+    case.provider.2 = HOUR * 1000;
+    case.grant.issued_at = Some(NOW.minus(HOUR * 3000));
+    let same_end = FreshTokens {
         access_token: None,
-        ..same_end
-    }));
+        ..FreshTokens::access("same".into(), Lifetime::Until(end))
+    };
 
-    assert_eq!(facts(&decision).refresh_due_at, Some(NOW.plus(HOUR)));
+    let looked_at = case.decide(Ok(same_end));
+    let exchanged = case.decide(Ok(FreshTokens::access("new".into(), Lifetime::Until(NOW))));
+
+    assert_eq!(facts(&looked_at).refresh_due_at, Some(NOW.plus(HOUR * 4)));
+    assert_eq!(told(&exchanged).2, Some(reason::NOT_EXTENDED));
 }
 
 #[test]
@@ -231,7 +234,7 @@ fn a_transient_error_is_retried_until_the_attempts_are_spent_and_then_the_due_ti
         }
     ));
     assert_eq!(failed(&first), (None, None, false, false));
-    assert_eq!(told(&first).1, false);
+    assert!(!told(&first).1);
     assert!(matches!(last.outcome, Outcome::Failed { .. }));
     let (state, next, counts, _) = failed(&last);
     assert_eq!((state, counts), (None, true));
@@ -261,7 +264,7 @@ fn a_throttled_channel_comes_back_when_the_provider_said_and_keeps_its_attempts(
         decision.outcome,
         snooze(NOW.plus(Duration::from_secs(90)), true)
     );
-    assert_eq!(told(&decision).1, false, "the job goes on");
+    assert!(!told(&decision).1, "the job goes on");
     assert!(!failed(&decision).2, "it is no failure of the channel");
 }
 
@@ -392,6 +395,6 @@ fn a_shutdown_between_two_requests_tells_the_successor_that_an_answer_is_missing
     let decision = case.decide(Err(NotPermitted::Stopping.into()));
 
     assert!(failed(&decision).3);
-    assert_eq!(told(&decision).1, false);
+    assert!(!told(&decision).1);
     assert_eq!(decision.outcome, Outcome::Released);
 }

@@ -1,0 +1,132 @@
+//! S2.2: `POST …/channels/refresh` and `GET /api/v1/batches/{batch}`.
+
+mod items;
+mod results;
+
+use axum::Json;
+use axum::extract::{FromRequestParts, State};
+use axum::response::{IntoResponse, Response};
+use domain::RefreshResult;
+use http::StatusCode;
+use http::request::Parts;
+use serde::{Deserialize, Serialize};
+use store::BatchItem;
+use uuid::Uuid;
+
+use crate::App;
+use crate::caller::{Caller, Right};
+use crate::extract::{InTenant, OptionalInput, Params, path_param, present};
+use crate::problem::Problem;
+use crate::wait;
+
+use results::Results;
+
+/// How long to wait for all of it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WaitQuery {
+    wait: Option<i64>,
+}
+
+/// Which channels; without ids, all that need it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct BatchBody {
+    #[serde(deserialize_with = "present")]
+    channel_ids: Option<Vec<String>>,
+}
+
+/// A batch that nobody waits for.
+#[derive(Debug, Serialize)]
+struct Accepted {
+    batch_id: Uuid,
+}
+
+/// What a batch came to so far, in the order given.
+#[derive(Debug, Serialize)]
+pub(super) struct BatchView {
+    batch_id: Uuid,
+    processed: usize,
+    succeeded: usize,
+    failed: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: Option<usize>,
+    results: Vec<RefreshResult>,
+}
+
+impl BatchView {
+    fn of(batch_id: Uuid, items: &[BatchItem], ended: &Results) -> Self {
+        let result = |item: &BatchItem| {
+            let from_job = || item.job_id.as_ref().and_then(|id| ended.get(id)).cloned();
+            item.result.clone().or_else(from_job)
+        };
+        let results: Vec<RefreshResult> = items.iter().filter_map(result).collect();
+        let succeeded = results.iter().filter(|result| result.success).count();
+        Self {
+            batch_id,
+            processed: results.len(),
+            succeeded,
+            failed: results.len() - succeeded,
+            pending: None,
+            results,
+        }
+    }
+}
+
+/// Refreshes many channels and waits for all of them.
+pub(super) async fn refresh_many(
+    State(app): State<App>,
+    tenant: InTenant,
+    Params(query): Params<WaitQuery>,
+    OptionalInput(body): OptionalInput<BatchBody>,
+) -> Result<Response, Problem> {
+    let tenant = tenant.with(Right::Refresh)?;
+    let deadline = wait::deadline(query.wait)?;
+    let wanted = if let Some(ids) = body.channel_ids {
+        items::named(&app, tenant.uid, ids).await?
+    } else {
+        let due = app.store.due_for_batch(tenant.uid).await?;
+        due.into_iter().map(Ok).collect()
+    };
+    let items = items::ask(&app, wanted).await?;
+    let batch_id = app.store.create_batch(tenant.uid, items.clone()).await?;
+    let ended = match deadline {
+        Some(deadline) => results::wait_for(&app, &items, deadline).await?,
+        None => None,
+    };
+    Ok(match ended {
+        Some(ended) => Json(BatchView::of(batch_id, &items, &ended)).into_response(),
+        None => (StatusCode::ACCEPTED, Json(Accepted { batch_id })).into_response(),
+    })
+}
+
+/// Shows a batch as far as it has come.
+pub(super) async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    BatchId(id): BatchId,
+) -> Result<Json<BatchView>, Problem> {
+    let missing = || Problem::not_found("batch");
+    let batch = app.store.batch(id).await?.ok_or_else(missing)?;
+    if !caller.sees(batch.tenant) {
+        return Err(missing());
+    }
+    caller.require(Right::ReadJobs)?;
+    let ended = results::ended(&app, &batch.items).await?;
+    let mut view = BatchView::of(id, &batch.items, &ended);
+    view.pending = Some(batch.items.len() - view.processed);
+    Ok(Json(view))
+}
+
+/// The batch in the path.
+pub(super) struct BatchId(Uuid);
+
+impl FromRequestParts<App> for BatchId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _app: &App) -> Result<Self, Problem> {
+        let id = path_param(parts, "batch").await;
+        let id = id.and_then(|id| Uuid::try_parse(&id).ok());
+        id.map(Self).ok_or_else(|| Problem::not_found("batch"))
+    }
+}

@@ -1,0 +1,186 @@
+//! The API in front of a real worker and of providers as strict as their contracts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use providers::{FacturifySettings, MetaSettings, ProviderSettings, TikTokSettings};
+use serde_json::{Value, json};
+use simulator::{MintRequest, Running, Simulator, SimulatorConfig};
+use tempfile::TempDir;
+use testkit::Database;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use worker::Process;
+
+use crate::world::{Setup, World};
+
+testkit::each_database!(
+    s2_1_a_channel_of_each_provider_is_refreshed,
+    s2_2_many_channels_are_refreshed_at_once_and_each_only_once,
+    a_provider_that_repeats_the_token_in_its_error_leaks_it_nowhere,
+);
+
+/// A world with a worker, at simulated providers.
+struct Fleet {
+    world: World,
+    sim: Running,
+    _stop: DropGuard,
+    _data: TempDir,
+}
+
+impl Fleet {
+    async fn start(database: Database) -> Self {
+        let sim = Simulator::start(SimulatorConfig::default()).await.unwrap();
+        let setup = Setup {
+            providers: providers(&sim),
+            ..Setup::default()
+        };
+        let world = World::with(database, setup).await;
+        let data = tempfile::tempdir().unwrap();
+        let stop = CancellationToken::new();
+        let deps = worker::Deps {
+            store: world.store.clone(),
+            queues: world.queues.clone(),
+            vault: Arc::clone(&world.vault),
+            providers: Arc::clone(&world.providers),
+            process: Arc::new(Process::start(data.path()).unwrap()),
+            settings: worker::Settings {
+                concurrency: 3,
+                refresh_lease: Duration::from_secs(90),
+                provider_timeout: Duration::from_secs(30),
+                takeover_grace: Duration::from_mins(10),
+                drain: Duration::from_secs(5),
+                queues: None,
+                backoff: domain::Backoff::REFRESH,
+            },
+        };
+        tokio::spawn(worker::run(deps, stop.clone(), drop));
+        Self {
+            world,
+            sim,
+            _stop: stop.drop_guard(),
+            _data: data,
+        }
+    }
+
+    /// Imports a minted grant as a tenant would; what was imported.
+    async fn import(&self, id: &str, order: &MintRequest) -> Value {
+        let minted = self.sim.mint(order).unwrap().remove(0);
+        let credentials = minted.import_form();
+        let body = json!({
+            "id": id, "provider": minted.provider, "display_name": id,
+            "credentials": credentials,
+        });
+        let answer = self
+            .world
+            .post_json("/api/v1/tenants/t1/channels", body)
+            .await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        assert_eq!(answer.json().get("warning"), None);
+        credentials
+    }
+}
+
+fn providers(sim: &Running) -> ProviderSettings {
+    ProviderSettings {
+        meta: MetaSettings {
+            base_url: sim.base_url("facebook"),
+            app_id: Some(simulator::META_APP_ID.to_owned()),
+            app_secret: Some(simulator::META_APP_SECRET.into()),
+            ..MetaSettings::default()
+        },
+        tiktok: TikTokSettings {
+            base_url: sim.base_url("tiktok"),
+            client_key: Some(simulator::TIKTOK_CLIENT_KEY.to_owned()),
+            client_secret: Some(simulator::TIKTOK_CLIENT_SECRET.into()),
+        },
+        facturify: FacturifySettings {
+            base_url: sim.base_url("facturify"),
+            ..FacturifySettings::default()
+        },
+        ..ProviderSettings::default()
+    }
+}
+
+async fn s2_1_a_channel_of_each_provider_is_refreshed(database: Database) {
+    let fleet = Fleet::start(database).await;
+    let world = &fleet.world;
+    world.tenant("t1").await;
+
+    for order in [
+        MintRequest::of("facebook").expires_in(3600),
+        MintRequest::of("tiktok").expires_in(3600),
+        MintRequest::of("facturify"),
+    ] {
+        let provider = order.provider.as_str();
+        fleet.import(provider, &order).await;
+        let path = format!("/api/v1/tenants/t1/channels/{provider}");
+        let answer = world.post(&format!("{path}/refresh?wait=30")).await;
+
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert_eq!(answer.json()["refreshed"], true, "{}", answer.text);
+        let channel = world.get(&path).await.json();
+        assert_eq!(channel["generation"], 2, "{channel}");
+        assert_eq!(channel["expires_at"], answer.json()["new_expires_at"]);
+    }
+}
+
+async fn s2_2_many_channels_are_refreshed_at_once_and_each_only_once(database: Database) {
+    let fleet = Fleet::start(database).await;
+    let world = &fleet.world;
+    world.tenant("t1").await;
+    for n in 0..40 {
+        let order = MintRequest::of("tiktok").expires_in(600);
+        fleet.import(&format!("c{n}"), &order).await;
+    }
+
+    let path = "/api/v1/tenants/t1/channels/refresh?wait=60";
+    let (one, other) = tokio::join!(world.post(path), world.post(path));
+
+    assert_eq!(
+        (one.status, other.status),
+        (200, 200),
+        "{} {}",
+        one.text,
+        other.text
+    );
+    let (one, other) = (one.json(), other.json());
+    // Whoever came first took all; the other may have found some of them done.
+    assert!(
+        one["succeeded"] == 40 || other["succeeded"] == 40,
+        "{one} {other}"
+    );
+    assert_eq!((&one["failed"], &other["failed"]), (&json!(0), &json!(0)));
+    let channels = world.get("/api/v1/tenants/t1/channels").await.json();
+    let channels = channels["items"].as_array().unwrap();
+    assert!(channels.iter().all(|channel| channel["generation"] == 2));
+    let summary = fleet.sim.summary();
+    assert_eq!((summary.reuses, summary.overlaps), (0, 0));
+}
+
+async fn a_provider_that_repeats_the_token_in_its_error_leaks_it_nowhere(database: Database) {
+    let fleet = Fleet::start(database).await;
+    let world = &fleet.world;
+    world.tenant("t1").await;
+    let order = MintRequest::of("tiktok").expires_in(3600).scenario("echo");
+    let credentials = fleet.import("a", &order).await;
+
+    let path = "/api/v1/tenants/t1/channels/a";
+    let refreshed = world.post(&format!("{path}/refresh?wait=3")).await;
+    let job = refreshed.json()["job_id"].as_str().unwrap().to_owned();
+    let answers = [
+        world.get(path).await,
+        world.get(&format!("{path}/attempts")).await,
+        world.get(&format!("/api/v1/jobs/{job}")).await,
+        world.get("/api/v1/tenants/t1/jobs").await,
+        refreshed,
+    ];
+
+    let attempts = answers[1].json();
+    assert_ne!(attempts["items"], json!([]), "the provider was asked");
+    for name in ["access_token", "refresh_token"] {
+        let secret = credentials[name].as_str().unwrap();
+        for answer in &answers {
+            assert!(!answer.text.contains(secret), "{}", answer.text);
+        }
+    }
+}
