@@ -11,6 +11,8 @@ use crate::values::{Layer, Sourced};
 use crate::{SettingsError, Source, dotenv};
 
 const OURS: &str = "TOKENFLEET_";
+/// Names of our own test-suite; a program that it starts inherits them.
+const TESTS: &str = "TOKENFLEET_TEST_";
 const FILE: &str = "_FILE";
 /// Names the configuration file; it is no setting, because it is read before there are any.
 pub(crate) const CONFIG: &str = "TOKENFLEET_CONFIG";
@@ -114,7 +116,7 @@ pub(crate) fn layer(
                 value: meaning.read(value, dir, source(name))?,
                 name: name.clone(),
             }),
-            None if name.starts_with(OURS) => {
+            None if name.starts_with(OURS) && !name.starts_with(TESTS) => {
                 return Err(SettingsError::UnknownVariable {
                     from: source(name),
                     hint: hint(name, known_names().iter().map(String::as_str)),

@@ -33,13 +33,13 @@ pub enum SettingsError {
         /// The nearest name, as the end of the sentence.
         hint: String,
     },
-    /// A key in `tokenfleet.toml` that is no setting.
-    #[error("key {key} in {} is no setting of tokenfleet{hint}", path.display())]
+    /// A key in `tokenfleet.toml`, or of `--set`, that is no setting.
+    #[error("key {key} ({from}) is no setting of tokenfleet{hint}")]
     UnknownKey {
         /// The key.
         key: String,
-        /// The file.
-        path: PathBuf,
+        /// Where it stands.
+        from: Source,
         /// The nearest key, as the end of the sentence.
         hint: String,
     },
@@ -74,6 +74,23 @@ pub enum SettingsError {
         /// The last variable before the line.
         after: Option<String>,
     },
+}
+
+impl SettingsError {
+    /// Whether a flag of the command line is wrong, and nothing else.
+    #[must_use]
+    pub const fn is_wrong_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Invalid {
+                from: Source::Flag(_),
+                ..
+            } | Self::UnknownKey {
+                from: Source::Flag(_),
+                ..
+            }
+        )
+    }
 }
 
 /// `; did you mean …?` for the nearest of `known`, or nothing.

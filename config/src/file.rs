@@ -124,14 +124,11 @@ fn secret_in_file(
     Ok((stem.to_owned(), sourced))
 }
 
-fn unknown(key: &str, source: &Source) -> SettingsError {
-    let path = match source {
-        Source::File(path) => path.clone(),
-        _ => PathBuf::from("default.toml"),
-    };
+/// What to say about a key that no setting has.
+pub(crate) fn unknown(key: &str, source: &Source) -> SettingsError {
     SettingsError::UnknownKey {
         key: key.to_owned(),
-        path,
+        from: source.clone(),
         hint: hint(key, catalog::ALL.iter().map(|setting| setting.key)),
     }
 }

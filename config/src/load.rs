@@ -166,10 +166,7 @@ fn flags(overrides: &[Override]) -> Result<Layer, SettingsError> {
     let mut layer = Layer::new();
     for flag in overrides {
         let source = Source::Flag(flag.flag.clone());
-        let setting = catalog::find(&flag.key).ok_or_else(|| SettingsError::UnknownVariable {
-            from: source.clone(),
-            hint: format!(": there is no setting {}", flag.key),
-        })?;
+        let setting = catalog::find(&flag.key).ok_or_else(|| file::unknown(&flag.key, &source))?;
         let value = flag.value.clone().into();
         let sourced = Sourced::checked(setting, &flag.key, &value, Bare::Refused, source)?;
         layer.insert(flag.key.clone(), sourced);

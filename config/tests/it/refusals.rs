@@ -41,7 +41,7 @@ fn an_unknown_key_is_refused_with_the_nearest_key() {
 
     assert_eq!(
         start.refusal(),
-        "key worker.concurency in DIR/tokenfleet.toml is no setting of tokenfleet; did you mean \
+        "key worker.concurency (file DIR/tokenfleet.toml) is no setting of tokenfleet; did you mean \
          worker.concurrency?"
     );
 }

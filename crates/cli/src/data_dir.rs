@@ -9,6 +9,8 @@ use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::RngExt as _;
+use rustix::fs::Mode;
+use rustix::process::umask;
 use secrecy::{ExposeSecret, SecretString};
 use vault::KeyRing;
 
@@ -28,12 +30,15 @@ pub(crate) struct DataDir {
 }
 
 impl DataDir {
-    /// Makes the directory if it is not there.
+    /// Makes the directory if it is not there. From here on every file that this
+    /// process makes belongs to its owner alone.
     ///
     /// # Errors
     ///
     /// If it cannot be made or written.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        // Also for what others write: SQLite, and the redis-server that inherits it.
+        umask(Mode::RWXG | Mode::RWXO);
         DirBuilder::new()
             .recursive(true)
             .mode(PRIVATE_DIR)

@@ -43,14 +43,17 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    /// Opens everything, the database's tables and a private Redis included.
+    /// Opens everything, the database's tables and a private Redis included; the API will
+    /// answer at `listener`.
     ///
     /// # Errors
     ///
     /// What could not be opened, and the setting behind it.
-    pub(crate) async fn open(loaded: &Loaded, dir: &DataDir) -> anyhow::Result<Self> {
-        // First what fails at once: a second `up` should not start a Redis before it finds out.
-        let listener = listen(loaded).await?;
+    pub(crate) async fn open(
+        loaded: &Loaded,
+        dir: &DataDir,
+        listener: TcpListener,
+    ) -> anyhow::Result<Self> {
         let providers = parts::open_providers(loaded)?;
         let redis = private_redis(loaded, dir).await?;
         match Self::assemble(loaded, dir, (listener, providers), redis.as_ref()).await {
@@ -138,11 +141,20 @@ impl Local {
             )),
         };
         let ended = roles.run(presence, shutdown).await;
-        self.store.close().await;
-        if let Some(redis) = self.redis {
-            redis.stop().await;
-        }
+        close(self.store, self.redis).await;
         ended
+    }
+
+    /// Ends what was opened without having run.
+    pub(crate) async fn close(self) {
+        close(self.store, self.redis).await;
+    }
+}
+
+async fn close(store: Store, redis: Option<RedisServer>) {
+    store.close().await;
+    if let Some(redis) = redis {
+        redis.stop().await;
     }
 }
 

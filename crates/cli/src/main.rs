@@ -19,8 +19,12 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use config::SettingsError;
 
 use crate::args::{Args, Command, Global};
+
+/// What clap ends with too.
+const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -31,8 +35,16 @@ fn main() -> ExitCode {
         .and_then(|runtime| runtime.block_on(run(args.global, args.command)));
     ended.unwrap_or_else(|error| {
         output::note(format_args!("error: {error:#}"));
-        ExitCode::FAILURE
+        code_of(&error)
     })
+}
+
+/// A flag with a wrong value is wrong usage, also if only the settings could tell.
+fn code_of(error: &anyhow::Error) -> ExitCode {
+    match error.downcast_ref::<SettingsError>() {
+        Some(error) if error.is_wrong_usage() => ExitCode::from(WRONG_USAGE),
+        _ => ExitCode::FAILURE,
+    }
 }
 
 async fn run(global: Global, command: Command) -> anyhow::Result<ExitCode> {

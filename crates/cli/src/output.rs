@@ -15,3 +15,10 @@ pub(crate) fn note(line: impl Display) {
     // Where standard error is closed nobody reads it.
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
+
+/// How this program was called, for commands that people copy: it need not be on their path.
+pub(crate) fn program() -> String {
+    std::env::args()
+        .next()
+        .unwrap_or_else(|| "tokenfleet".to_owned())
+}

@@ -223,6 +223,8 @@ async fn end_earlier(dir: &Path) -> anyhow::Result<()> {
     };
     match dialogue::ask(&endpoint, "PING").await {
         Err(error) if is_nobody(&error) => return Ok(()),
+        // It answers, if only that it is still loading.
+        Err(error) if error.kind() == io::ErrorKind::Other => {}
         Err(error) if endpoint.is_port() && error.kind() == io::ErrorKind::PermissionDenied => {
             // Somebody else took the port: not ours, and left alone.
             return Ok(());
@@ -239,7 +241,10 @@ async fn end_earlier(dir: &Path) -> anyhow::Result<()> {
     // The server closes the connection instead of an answer.
     let _ = dialogue::ask(&endpoint, "SHUTDOWN").await;
     let limit = Instant::now() + STOP_LIMIT;
-    while dialogue::ask(&endpoint, "PING").await.is_ok() {
+    while !dialogue::ask(&endpoint, "PING")
+        .await
+        .is_err_and(|error| is_nobody(&error))
+    {
         if Instant::now() > limit {
             bail!(
                 "the redis-server of an earlier run in {} does not end",

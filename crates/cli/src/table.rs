@@ -7,12 +7,20 @@ use serde_json::Value;
 const STYLE: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
+/// On a terminal with fewer columns, or one that tells no width, wrapping makes it unreadable.
+const NARROW: u16 = 60;
+
 /// A table with these headings; as wide as the terminal allows.
 pub(crate) fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
     let mut table = Table::new();
+    let narrow = table.width().is_some_and(|width| width < NARROW);
     table
         .load_style(STYLE)
-        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_content_arrangement(if narrow {
+            ContentArrangement::Disabled
+        } else {
+            ContentArrangement::Dynamic
+        })
         .set_header(headings.iter().copied())
         .add_rows(rows);
     table

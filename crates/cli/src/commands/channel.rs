@@ -66,22 +66,7 @@ enum Action {
     /// Import a grant
     Import(Import),
     /// List channels
-    List {
-        /// The tenant
-        tenant: String,
-        /// Only in this state
-        #[arg(long)]
-        state: Option<String>,
-        /// Only of this provider
-        #[arg(long)]
-        provider: Option<String>,
-        /// Only those whose token ends within this time
-        #[arg(long, value_name = "MINUTES", value_parser = minutes)]
-        expiring_within: Option<u64>,
-        /// Most channels
-        #[arg(long, default_value_t = 50)]
-        limit: u32,
-    },
+    List(List),
     /// List channels whose token ends soon
     Expiring {
         /// The tenant
@@ -136,6 +121,24 @@ struct Which {
 }
 
 #[derive(Debug, clap::Args)]
+struct List {
+    /// The tenant
+    tenant: String,
+    /// Only in this state
+    #[arg(long)]
+    state: Option<String>,
+    /// Only of this provider
+    #[arg(long)]
+    provider: Option<String>,
+    /// Only those whose token ends within this time
+    #[arg(long, value_name = "MINUTES", value_parser = minutes)]
+    expiring_within: Option<u64>,
+    /// Most channels
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+}
+
+#[derive(Debug, clap::Args)]
 struct Import {
     /// The tenant
     tenant: String,
@@ -165,22 +168,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     let client = Client::new(global, &args.server)?;
     match args.action {
         Action::Import(new) => import(&client, new).await?,
-        Action::List {
-            tenant,
-            state,
-            provider,
-            expiring_within,
-            limit,
-        } => {
-            let within = expiring_within.map(|minutes| minutes.to_string());
-            let filters = [
-                ("state", state),
-                ("provider", provider),
-                ("expiring_within_minutes", within),
-            ];
-            let path = ["tenants", &tenant, "channels"];
-            client.list(&path, &filters, limit, COLUMNS).await?;
-        }
+        Action::List(list) => list.run(&client).await?,
         Action::Expiring { tenant, within } => {
             let query = [("refresh_before_minutes", within.map(|m| m.to_string()))];
             let path = ["tenants", &tenant, "channels", "needing-refresh"];
@@ -214,6 +202,19 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl List {
+    async fn run(self, client: &Client) -> anyhow::Result<()> {
+        let within = self.expiring_within.map(|minutes| minutes.to_string());
+        let filters = [
+            ("state", self.state),
+            ("provider", self.provider),
+            ("expiring_within_minutes", within),
+        ];
+        let path = ["tenants", &self.tenant, "channels"];
+        client.list(&path, &filters, self.limit, COLUMNS).await
+    }
 }
 
 impl Which {

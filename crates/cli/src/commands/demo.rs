@@ -4,7 +4,7 @@ mod progress;
 mod seed;
 mod summary;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,14 +12,17 @@ use std::time::Duration;
 use anyhow::Context as _;
 use config::{LoadOptions, Loaded, Override, Settings};
 use simulator::{Latency, Running};
+use store::Store;
 use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::args::Global;
 use crate::client;
 use crate::commands::simulate::{self, Conduct};
 use crate::data_dir::DataDir;
-use crate::local::Local;
-use crate::output::say;
+use crate::local::{Local, listen};
+use crate::output::{program, say};
 use crate::{logging, signals};
 
 const EXAMPLES: &str = "\
@@ -34,8 +37,6 @@ Examples:
 
 /// The variables that a demo reads.
 const VARIABLES: [&str; 2] = ["TOKENFLEET_LOG", "TOKENFLEET_LOG_FORMAT"];
-/// Where `up` listens too, so that the printed commands need no flag.
-const USUAL_BIND: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
 const LOG: &str = "demo.log";
 /// A provider around the corner; `--latency-ms` makes it slower.
 const LATENCY: Latency = Latency {
@@ -76,40 +77,79 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     let dir = DataDir::claim(place.path())?;
     logging::to_file(&loaded.settings.log, &dir.path().join(LOG))?;
     let shutdown = signals::shutdown()?;
-    let local = Local::open(&loaded, &dir).await?;
+    let listener = listen_somewhere(&loaded).await?;
+    let local = Local::open(&loaded, &dir, listener).await?;
 
     let seeding = std::time::Instant::now();
-    let fleet = seed::seed(&local, &simulator, args.channels, args.tenants).await?;
+    let fleet = match seed::seed(&local, &simulator, args.channels, args.tenants).await {
+        Ok(fleet) => fleet,
+        Err(error) => {
+            local.close().await;
+            return Err(error);
+        }
+    };
     announce(&local, &dir, &fleet, seeding.elapsed());
-    let store = local.store.clone();
-    let stop = shutdown.child_token();
-    let running = tokio::spawn({
-        let stop = stop.clone();
-        async move { local.run(&loaded, stop).await }
-    });
-    let limit = Duration::from_secs(args.timeout);
-    let ended = tokio::select! {
-        ended = progress::watch(&store, &fleet, limit) => ended,
-        () = stop.cancelled() => fleet.look(&store).await,
+    let show = Show {
+        once: args.once,
+        limit: Duration::from_secs(args.timeout),
+        fleet,
     };
-    let complete = match ended {
-        Ok(look) => summary::show(&store, &fleet, &look)
-            .await
-            .map(|()| look.is_complete()),
-        Err(error) => Err(error),
-    };
-    if !args.once && !stop.is_cancelled() && complete.is_ok() {
-        say("\nThe fleet keeps running; Ctrl-C stops it.");
-        stop.cancelled().await;
-    }
-    stop.cancel();
-    running.await.context("the fleet panicked")??;
+    let complete = show.run(local, loaded, shutdown).await?;
     simulator.shutdown().await;
-    Ok(if complete? {
+    Ok(if complete {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// The demo once everything is made.
+struct Show {
+    once: bool,
+    limit: Duration,
+    fleet: seed::Fleet,
+}
+
+impl Show {
+    /// Lets the fleet work and shows it; whether every due channel was refreshed.
+    async fn run(
+        self,
+        local: Local,
+        loaded: Loaded,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<bool> {
+        let store = local.store.clone();
+        // Not the signal's own token: the last look comes before the database is closed.
+        let stop = CancellationToken::new();
+        let running = tokio::spawn({
+            let stop = stop.clone();
+            async move { local.run(&loaded, stop).await }
+        });
+        let complete = tokio::select! {
+            complete = self.watch(&store, &shutdown) => complete,
+            // A role ended by itself; why is what the fleet ends with.
+            () = stop.cancelled() => Ok(false),
+        };
+        if !self.once && !shutdown.is_cancelled() && complete.is_ok() {
+            say("\nThe fleet keeps running; Ctrl-C stops it.");
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = stop.cancelled() => {}
+            }
+        }
+        stop.cancel();
+        running.await.context("the fleet panicked")??;
+        complete
+    }
+
+    async fn watch(&self, store: &Store, shutdown: &CancellationToken) -> anyhow::Result<bool> {
+        let look = tokio::select! {
+            look = progress::watch(store, &self.fleet, self.limit) => look?,
+            () = shutdown.cancelled() => self.fleet.look(store).await?,
+        };
+        summary::show(store, &self.fleet, &look).await?;
+        Ok(look.is_complete())
+    }
 }
 
 /// Where the demo keeps its files: a directory that was named, or one that goes with it.
@@ -144,7 +184,6 @@ fn load(global: &Global, simulator: &Running, dir: &Path) -> anyhow::Result<Load
     let dir = options.cwd.join(dir);
     let own = [
         ("data_dir", dir.to_string_lossy().into_owned()),
-        ("api.bind", free_bind().to_string()),
         ("worker.concurrency", "32".to_owned()),
         ("worker.max_attempts", "10".to_owned()),
         ("worker.retry_base", "200ms".to_owned()),
@@ -166,11 +205,15 @@ fn load(global: &Global, simulator: &Running, dir: &Path) -> anyhow::Result<Load
     })?)
 }
 
-/// The usual port if it is free: a demo should not fail because an `up` runs.
-fn free_bind() -> SocketAddr {
-    match TcpListener::bind(USUAL_BIND) {
-        Ok(_) => USUAL_BIND,
-        Err(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+/// At the address of the settings; a demo that was told none takes another port if that is in
+/// use, for it should not fail because an `up` runs.
+async fn listen_somewhere(loaded: &Loaded) -> anyhow::Result<TcpListener> {
+    let told = loaded.overridden().any(|line| line.key == "api.bind");
+    match listen(loaded).await {
+        Err(_) if !told => TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .context("there is no free loopback port"),
+        other => other,
     }
 }
 
@@ -190,7 +233,8 @@ fn announce(local: &Local, dir: &DataDir, fleet: &seed::Fleet, took: Duration) {
             token.display()
         ));
         say(format_args!(
-            "  tokenfleet channel list {} --server {url} --token-file {}",
+            "  {} channel list {} --server {url} --token-file {}",
+            program(),
             fleet
                 .tenants
                 .first()

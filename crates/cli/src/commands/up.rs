@@ -7,8 +7,8 @@ use config::{Loaded, Override};
 use crate::args::Global;
 use crate::client;
 use crate::data_dir::DataDir;
-use crate::local::Local;
-use crate::output::say;
+use crate::local::{Local, listen};
+use crate::output::{program, say};
 use crate::{logging, signals};
 
 const EXAMPLES: &str = "\
@@ -62,7 +62,9 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     logging::warn_of(&loaded);
     let dir = DataDir::claim(&loaded.settings.data_dir)?;
     let shutdown = signals::shutdown()?;
-    let local = Local::open(&loaded, &dir).await?;
+    // Before anything is started: an address in use is found out at once.
+    let listener = listen(&loaded).await?;
+    let local = Local::open(&loaded, &dir, listener).await?;
     announce(&loaded, &dir, &local);
     local.run(&loaded, shutdown).await?;
     Ok(ExitCode::SUCCESS)
@@ -109,6 +111,7 @@ fn announce(loaded: &Loaded, dir: &DataDir, local: &Local) {
     };
     say(format_args!(
         "\nTry it:\n  curl -s {url}/readyz\n  curl -s -H \"{header}\" {url}/api/v1/tenants\n  \
-         tokenfleet tenant create acme --server {url}{data_dir}\nCtrl-C stops it."
+         {} tenant create acme --server {url}{data_dir}\nCtrl-C stops it.",
+        program()
     ));
 }

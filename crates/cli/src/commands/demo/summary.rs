@@ -18,7 +18,7 @@ const HEADINGS: [&str; 8] = [
     "RETRIED",
     "NEED A PERSON",
     "PER SECOND",
-    "P50 DUE TO STORED",
+    "P50",
     "P99",
 ];
 
@@ -44,6 +44,7 @@ pub(super) async fn show(store: &Store, fleet: &Fleet, look: &Look) -> anyhow::R
         .collect();
     rows.push(total.row("all"));
     say(table(&HEADINGS, rows));
+    say("P50 and P99: from due to stored");
     let due = fleet.due();
     if look.is_complete() {
         say(format_args!(
