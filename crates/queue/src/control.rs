@@ -1,12 +1,12 @@
 //! What people do to jobs: cancel, retry, purge.
 
-use redis::Value;
+use redis::{Cmd, Value};
 
 use crate::error::QueueError;
 use crate::job::{CancelOutcome, Purged, RetryOutcome};
 use crate::name::{JobId, Nonce};
 use crate::queues::{Core, Queue};
-use crate::script::{CANCEL, PURGE, RETRY};
+use crate::script::{CANCEL, PURGE, RETRY, Script};
 
 impl Queue {
     /// Cancels a job. O(log n).
@@ -18,7 +18,7 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// [`QueueError`] if Redis does not answer.
+    /// [`QueueError`] if Redis does not answer; it may have been done then.
     pub async fn cancel(&self, id: &JobId) -> Result<CancelOutcome, QueueError> {
         let core = &self.core;
         let mut cmd = core.script(&CANCEL);
@@ -26,7 +26,7 @@ impl Queue {
             .arg(id.nonce.bytes())
             .arg(core.settings.keep_completed)
             .arg(core.settings.keep_failed);
-        let (letter, record) = core.answer(&CANCEL, &cmd).await?;
+        let (letter, record) = core.answer_once(&CANCEL, &cmd).await?;
         match letter {
             b'R' => {
                 let view = core.decode(&record)?.view(&id.queue, &id.key);
@@ -45,12 +45,12 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// [`QueueError`] if Redis does not answer.
+    /// [`QueueError`] if Redis does not answer; it may have been done then.
     pub async fn retry(&self, id: &JobId) -> Result<RetryOutcome, QueueError> {
         let core = &self.core;
         let mut cmd = core.script(&RETRY);
         cmd.arg(&id.key).arg(id.nonce.bytes());
-        let (letter, detail) = core.answer(&RETRY, &cmd).await?;
+        let (letter, detail) = core.answer_once(&RETRY, &cmd).await?;
         match letter {
             b'Q' => Ok(RetryOutcome::Requeued(id.clone())),
             b'M' => {
@@ -110,18 +110,29 @@ impl Core {
         Ok((Purged { removed, running }, more == 1))
     }
 
-    /// An answer that is a letter and perhaps some bytes.
+    /// The answer of a script that must not be called twice. A connection that broke
+    /// while nobody used it is found out before.
+    async fn answer_once(&self, script: &Script, cmd: &Cmd) -> Result<(u8, Vec<u8>), QueueError> {
+        self.link.query::<Value>(&redis::cmd("PING")).await?;
+        Ok(letter_and_bytes(self.call_once(script, cmd).await?))
+    }
+
+    /// The answer of a script that may be called twice.
     pub(crate) async fn answer(
         &self,
-        script: &crate::script::Script,
-        cmd: &redis::Cmd,
+        script: &Script,
+        cmd: &Cmd,
     ) -> Result<(u8, Vec<u8>), QueueError> {
-        let mut parts = self.call::<Vec<Value>>(script, cmd).await?.into_iter();
-        let mut next = || match parts.next() {
-            Some(Value::BulkString(bytes)) => bytes,
-            _ => Vec::new(),
-        };
-        let letter = next().first().copied().unwrap_or_default();
-        Ok((letter, next()))
+        Ok(letter_and_bytes(self.call(script, cmd).await?))
     }
+}
+
+/// Many answers are a letter and perhaps some bytes.
+fn letter_and_bytes(parts: Vec<Value>) -> (u8, Vec<u8>) {
+    let mut parts = parts.into_iter().map(|part| match part {
+        Value::BulkString(bytes) => bytes,
+        _ => Vec::new(),
+    });
+    let letter = parts.next().and_then(|bytes| bytes.first().copied());
+    (letter.unwrap_or_default(), parts.next().unwrap_or_default())
 }

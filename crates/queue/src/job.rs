@@ -17,11 +17,12 @@ pub struct NewJob {
     pub deadline_ms: i64,
     /// Nobody may run it earlier, whoever asks; epoch ms, 0 for none.
     pub not_before_ms: i64,
-    /// Of the thing it works on; a push with a newer one counts as new work. Up to 2^53 − 1.
+    /// Of the thing it works on; a push with a newer one counts as new work. Up to 2^48 − 1.
     pub version: u64,
-    /// The id to take if this push makes a new job.
+    /// The id to take if this push makes a new job; pushed again, it is taken over
+    /// like any other.
     pub id_hint: Option<JobId>,
-    /// Instead of the queue's own; 1–65,535.
+    /// Instead of the queue's own; 1–255.
     pub max_attempts: Option<u32>,
 }
 
@@ -78,8 +79,8 @@ pub enum Refused {
     /// Not 1–64 of `[A-Za-z0-9_.~-]`.
     #[error("the tenant is not 1 to 64 of A-Z, a-z, 0-9, '_', '.', '~' and '-'")]
     TenantInvalid,
-    /// Above 2^53 − 1.
-    #[error("the version is above 2^53 - 1")]
+    /// Above 2^48 − 1.
+    #[error("the version is above 2^48 - 1")]
     VersionTooLarge,
     /// `id_hint` is of another queue or another key.
     #[error("the proposed id is of another queue or key")]
@@ -177,7 +178,7 @@ pub struct JobView {
     pub not_before_ms: i64,
     /// Its place among the jobs of its tenant.
     pub deadline_ms: i64,
-    /// When the last try began.
+    /// When the try began that runs, or with which it ended; `None` while it waits.
     pub started_at_ms: Option<i64>,
     /// When it ended.
     pub finished_at_ms: Option<i64>,

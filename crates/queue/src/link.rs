@@ -10,9 +10,6 @@ use tokio::sync::Mutex;
 use crate::script::Script;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Who asks this soon after a failed attempt gets the same answer at once, so
-/// that callers do not queue up behind one another's timeouts.
-const RECENT: Duration = Duration::from_millis(50);
 
 /// A connection that is opened when it is first used, given up when it breaks
 /// or falls silent, and opened again by the next use.
@@ -68,15 +65,18 @@ impl Link {
 
     /// Sends a command that may be sent twice.
     pub(crate) async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, RedisError> {
-        let mut connection = self.connection().await?;
-        match cmd.query_async(&mut connection.redis).await {
-            Err(error) if self.gave_up(&connection, &error).await => {
-                let mut connection = self.connection().await?;
-                let answer = cmd.query_async(&mut connection.redis).await;
-                self.watch(&connection, answer).await
-            }
-            answer => self.watch(&connection, answer).await,
+        match self.query_once(cmd).await {
+            Err(error) if error.is_connection_dropped() => self.query_once(cmd).await,
+            answer => answer,
         }
+    }
+
+    /// Sends a command that must not be sent twice: if the connection breaks, the
+    /// caller is told, and cannot know whether it was done.
+    pub(crate) async fn query_once<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, RedisError> {
+        let mut connection = self.connection().await?;
+        let answer = cmd.query_async(&mut connection.redis).await;
+        self.watch(&connection, answer).await
     }
 
     /// Sends commands that only read, as one.
@@ -84,41 +84,68 @@ impl Link {
         &self,
         pipeline: &Pipeline,
     ) -> Result<T, RedisError> {
-        let mut connection = self.connection().await?;
-        match pipeline.query_async(&mut connection.redis).await {
-            Err(error) if self.gave_up(&connection, &error).await => {
-                let mut connection = self.connection().await?;
-                let answer = pipeline.query_async(&mut connection.redis).await;
-                self.watch(&connection, answer).await
-            }
-            answer => self.watch(&connection, answer).await,
+        match self.query_all_once(pipeline).await {
+            Err(error) if error.is_connection_dropped() => self.query_all_once(pipeline).await,
+            answer => answer,
         }
     }
 
-    /// Calls a script, and loads it first if Redis does not know it (yet, or any more).
+    async fn query_all_once<T: FromRedisValue>(
+        &self,
+        pipeline: &Pipeline,
+    ) -> Result<T, RedisError> {
+        let mut connection = self.connection().await?;
+        let answer = pipeline.query_async(&mut connection.redis).await;
+        self.watch(&connection, answer).await
+    }
+
+    /// Calls a script that may be called twice.
     pub(crate) async fn call<T: FromRedisValue>(
         &self,
         script: &Script,
         cmd: &Cmd,
     ) -> Result<T, RedisError> {
         match self.query(cmd).await {
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                let mut load = redis::cmd("SCRIPT");
-                load.arg("LOAD").arg(script.source());
-                self.query::<()>(&load).await?;
+            Err(error) if is_unknown(&error) => {
+                self.load(script).await?;
                 self.query(cmd).await
             }
             answer => answer,
         }
     }
 
+    /// Calls a script that must not be called twice; see [`Link::query_once`].
+    pub(crate) async fn call_once<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        cmd: &Cmd,
+    ) -> Result<T, RedisError> {
+        match self.query_once(cmd).await {
+            Err(error) if is_unknown(&error) => {
+                self.load(script).await?;
+                self.query_once(cmd).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Redis forgets scripts when it restarts.
+    async fn load(&self, script: &Script) -> Result<(), RedisError> {
+        let mut load = redis::cmd("SCRIPT");
+        load.arg("LOAD").arg(script.source());
+        self.query(&load).await
+    }
+
     async fn connection(&self) -> Result<Connection, RedisError> {
+        let asked_at = Instant::now();
         let mut slot = self.slot.lock().await;
         if let Some(connection) = &slot.connection {
             return Ok(connection.clone());
         }
-        if slot.failed_at.is_some_and(|at| at.elapsed() < RECENT) {
-            return Err(unreachable("a connection attempt has just failed"));
+        // Who stood in line behind an attempt that failed shares its answer, or else the
+        // last in line would wait for everybody's timeout.
+        if slot.failed_at.is_some_and(|at| at > asked_at) {
+            return Err(unreachable("the connection attempt failed"));
         }
         match self.open().await {
             Ok(redis) => {
@@ -149,15 +176,6 @@ impl Link {
         Ok(redis)
     }
 
-    /// Whether the connection broke before it was used, so that sending again makes sense.
-    async fn gave_up(&self, connection: &Connection, error: &RedisError) -> bool {
-        let broken = error.is_connection_dropped();
-        if broken {
-            self.discard(connection).await;
-        }
-        broken
-    }
-
     /// A connection that broke or fell silent is not used again.
     async fn watch<T>(
         &self,
@@ -178,6 +196,10 @@ impl Link {
             slot.connection = None;
         }
     }
+}
+
+fn is_unknown(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
 fn unreachable(why: &'static str) -> RedisError {

@@ -37,10 +37,8 @@ impl Queue {
     /// there then, and to push it again does no harm.
     pub async fn push(&self, job: NewJob) -> Result<Pushed, PushError> {
         let mut report = self.push_many(vec![job]).await?;
-        report
-            .pop()
-            .expect("one job has one answer")
-            .map_err(PushError::Refused)
+        let answer = report.pop().unwrap_or(Err(Refused::Unanswered));
+        answer.map_err(PushError::Refused)
     }
 
     /// Pushes any number of jobs, in order, and reports on each.
@@ -130,7 +128,7 @@ impl Core {
                 not_before_ms: job.not_before_ms,
                 deadline_ms: job.deadline_ms,
                 version: job.version,
-                max_attempts: max_attempts.clamp(1, 65_535),
+                max_attempts,
             }
             .encode();
             cmd.arg(&job.key)
@@ -172,7 +170,11 @@ impl Core {
             return Ok(Pushed::New(id(checked.nonce)));
         }
         let id = id(Nonce::from_bytes(nonce).ok_or_else(unknown)?);
+        // A nonce that only we can know: the job is there because this very call
+        // was sent twice, and the first answer was lost.
+        let is_own = checked.job.id_hint.is_none() && id.nonce == checked.nonce;
         match letter {
+            b'M' | b'S' if is_own => Ok(Pushed::New(id)),
             b'M' => Ok(Pushed::Merged(id)),
             b'S' => Ok(Pushed::Shared(id)),
             b'A' => Ok(Pushed::Again(id)),

@@ -167,6 +167,15 @@ impl Core {
         Ok(self.link.call(script, cmd).await?)
     }
 
+    /// For scripts whose answer is lost if they are called a second time.
+    pub(crate) async fn call_once<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        cmd: &Cmd,
+    ) -> Result<T, QueueError> {
+        Ok(self.link.call_once(script, cmd).await?)
+    }
+
     pub(crate) fn decode(&self, record: &[u8]) -> Result<Record, QueueError> {
         Record::decode(record).ok_or_else(|| QueueError::Record(self.name.to_string()))
     }
@@ -198,7 +207,7 @@ async fn check(link: &Link) -> Result<(), ConnectError> {
 }
 
 fn is_new_enough(version: &str) -> bool {
-    let mut parts = version.split('.').map(|part| part.parse::<u32>());
+    let mut parts = version.split('.').map(str::parse::<u32>);
     match (parts.next(), parts.next()) {
         (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (6, 2),
         _ => false,

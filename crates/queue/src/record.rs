@@ -2,28 +2,32 @@
 //!
 //! | at | size | field | at | size | field |
 //! | --- | --- | --- | --- | --- | --- |
-//! | 0 | 1 | state | 30 | 6 | not before, ms |
-//! | 1 | 1 | flags | 36 | 7 | seq, µs, big endian |
-//! | 2 | 1 | crashes | 43 | 8 | nonce |
-//! | 3 | 2 | attempt | 51 | 2 | attempts allowed |
-//! | 5 | 7 | fence | 53 | 6 | deadline, ms |
-//! | 12 | 6 | owner | 59 | 7 | version |
-//! | 18 | 6 | started, ms | 66 | 6 | finished, ms |
-//! | 24 | 6 | run at, ms | 72 | 1, 2, 2 | lengths of tenant, error, payload |
+//! | 0 | 1 | state | 19 | 1 | attempts allowed |
+//! | 1 | 1 | flags | 20 | 6 | deadline, ms |
+//! | 2 | 1 | crashes | 26 | 6 | version |
+//! | 3 | 1 | attempt | 32 | 1 | length of the tenant |
+//! | 4 | 7 | seq, µs, big endian | 33 | 1 | length of the error |
+//! | 11 | 8 | nonce | 34 | 2 | length of the payload |
 //!
-//! Then follow tenant, error and payload; then an again-mark, or the nonce of the
-//! job that served this one. Integers are little endian.
+//! Then follow tenant, error and payload; when to run (6, ms) unless that is when
+//! it was pushed; not before when (6, ms) unless at once; unless the job waits,
+//! fence (7), owner (6), started and finished (6 each, ms); then an again-mark, or
+//! the nonce of the job that served this one. Integers are little endian.
 
 use crate::job::{JobState, JobView};
 use crate::name::{JobId, Nonce, QueueName};
 
-const HEAD: usize = 77;
+const HEAD: usize = 36;
 const CANCEL: u8 = 1;
 const AGAIN: u8 = 8;
 const SERVED: u8 = 16;
+const RUN_AT: u8 = 32;
+const NOT_BEFORE: u8 = 64;
 
-/// The largest version that a record holds, and that Lua counts exactly.
-pub(crate) const VERSION_MAX: u64 = (1 << 53) - 1;
+/// The largest version that a record holds.
+pub(crate) const VERSION_MAX: u64 = (1 << 48) - 1;
+/// The most attempts that a record counts.
+pub(crate) const ATTEMPTS_MAX: u32 = 255;
 /// The latest time that a record holds, in ms: the year 6429.
 const TIME_MAX: i64 = (1 << 47) - 1;
 
@@ -80,21 +84,27 @@ pub(crate) struct Draft<'a> {
 
 impl Draft<'_> {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(HEAD + self.tenant.len() + self.payload.len());
-        bytes.resize(30, 0);
-        bytes[0] = 1;
-        put(&mut bytes, millis(self.not_before_ms), 6);
-        bytes.resize(43, 0);
+        let mut bytes = Vec::with_capacity(HEAD + 6 + self.tenant.len() + self.payload.len());
+        let not_before = millis(self.not_before_ms);
+        let flags = if not_before == 0 { 0 } else { NOT_BEFORE };
+        bytes.extend_from_slice(&[1, flags]);
+        bytes.resize(11, 0);
         bytes.extend_from_slice(self.nonce.bytes());
-        put(&mut bytes, u64::from(self.max_attempts), 2);
+        put(
+            &mut bytes,
+            u64::from(self.max_attempts.clamp(1, ATTEMPTS_MAX)),
+            1,
+        );
         put(&mut bytes, millis(self.deadline_ms), 6);
-        put(&mut bytes, self.version, 7);
-        put(&mut bytes, 0, 6);
+        put(&mut bytes, self.version, 6);
         put(&mut bytes, self.tenant.len() as u64, 1);
-        put(&mut bytes, 0, 2);
+        put(&mut bytes, 0, 1);
         put(&mut bytes, self.payload.len() as u64, 2);
         bytes.extend_from_slice(self.tenant.as_bytes());
         bytes.extend_from_slice(self.payload);
+        if not_before != 0 {
+            put(&mut bytes, not_before, 6);
+        }
         bytes
     }
 }
@@ -115,19 +125,33 @@ impl Record {
         let state = state(at.byte()?)?;
         let flags = at.byte()?;
         let crashes = at.number(1)?;
-        let attempt = at.number(2)?;
-        let fence = at.integer(7)?;
-        at.take(6)?;
-        let started_at_ms = at.time()?;
-        let run_at_ms = at.time()?;
-        let not_before_ms = at.time()?;
+        let attempt = at.number(1)?;
         let created_at_ms = at.seq()?;
         let nonce = at.nonce()?;
-        let max_attempts = at.number(2)?;
+        let max_attempts = at.number(1)?;
         let deadline_ms = at.time()?;
-        let version = at.integer(7)?;
-        let finished_at_ms = at.time()?;
-        let (tenant, error, payload) = (at.length(1)?, at.length(2)?, at.length(2)?);
+        let version = at.integer(6)?;
+        let (tenant, error, payload) = (at.length(1)?, at.length(1)?, at.length(2)?);
+        let (tenant, error) = (at.text(tenant)?, at.text(error)?);
+        let payload = at.take(payload)?.to_vec();
+        let run_at_ms = if flags & RUN_AT == 0 {
+            created_at_ms
+        } else {
+            at.time()?
+        };
+        let not_before_ms = if flags & NOT_BEFORE == 0 {
+            0
+        } else {
+            at.time()?
+        };
+        let (fence, started_at_ms, finished_at_ms) = match state {
+            JobState::Waiting | JobState::Delayed => (0, 0, 0),
+            _ => {
+                let fence = at.integer(7)?;
+                at.take(6)?;
+                (fence, at.time()?, at.time()?)
+            }
+        };
         Some(Self {
             state,
             cancel_requested: flags & CANCEL != 0,
@@ -143,9 +167,9 @@ impl Record {
             deadline_ms,
             version,
             finished_at_ms,
-            tenant: at.text(tenant)?,
-            error: at.text(error)?,
-            payload: at.take(payload)?.to_vec(),
+            tenant,
+            error,
+            payload,
             again: if flags & AGAIN == 0 {
                 None
             } else {
@@ -282,11 +306,11 @@ impl<'a> Reader<'a> {
     fn mark(&mut self) -> Option<Mark> {
         let nonce = self.nonce()?;
         let created_at_ms = self.seq()?;
-        let version = self.integer(7)?;
+        let version = self.integer(6)?;
         let run_at_ms = self.time()?;
         let not_before_ms = self.time()?;
         let deadline_ms = self.time()?;
-        let max_attempts = self.number(2)?;
+        let max_attempts = self.number(1)?;
         self.byte()?;
         Some(Mark {
             nonce,

@@ -65,7 +65,7 @@ pub struct QueueSettings {
     pub keep_failed: u32,
     /// Ended jobs older than this are dropped even if few; 7 days.
     pub keep_for: Duration,
-    /// Tries of a job that does not say itself; 3.
+    /// Tries of a job that does not say itself, 1–255; 3.
     pub max_attempts: u32,
     /// Upper end of the pause after the first try; doubles with each; 2 s.
     pub backoff_base: Duration,

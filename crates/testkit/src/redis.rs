@@ -1,5 +1,6 @@
 //! A private Redis server for one test.
 
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -9,16 +10,35 @@ use anyhow::{Context as _, bail};
 use tempfile::TempDir;
 
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// Says the server's process id, and ends the server when our end of its input is
+/// closed: by us, or because this process is gone.
+const SCRIPT: &str = r#"
+exec 3<&0
+redis-server "$@" 3<&- </dev/null >/dev/null 2>&1 &
+server=$!
+echo $server
+{ cat; kill -9 $server; } <&3 >/dev/null 2>&1 &
+watch=$!
+wait $server
+kill $watch
+"#;
 
 /// A `redis-server` on a free loopback port, which ends when this is dropped.
 ///
 /// It writes nothing to disk by itself, and keeps its files in a directory of its own.
 #[derive(Debug)]
 pub struct RedisServer {
-    process: Child,
+    process: Process,
     port: u16,
     dir: TempDir,
     arguments: Vec<String>,
+}
+
+/// The server, and the shell that watches it.
+#[derive(Debug)]
+struct Process {
+    shell: Child,
+    pid: u32,
 }
 
 /// What a restart does to the data.
@@ -61,7 +81,7 @@ impl RedisServer {
                 });
             }
         }
-        bail!("redis-server ended at once, five times")
+        bail!("redis-server ended at once, five times; is it installed?")
     }
 
     /// Its address, database 0.
@@ -73,7 +93,7 @@ impl RedisServer {
     /// Its process id, to pause it for instance.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.process.id()
+        self.process.pid
     }
 
     /// A connection to look at it with.
@@ -82,8 +102,10 @@ impl RedisServer {
     ///
     /// If it does not answer.
     pub async fn connection(&self) -> redis::RedisResult<redis::aio::MultiplexedConnection> {
+        let config =
+            redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(20)));
         redis::Client::open(self.url())?
-            .get_multiplexed_async_connection()
+            .get_multiplexed_async_connection_with_config(&config)
             .await
     }
 
@@ -120,9 +142,9 @@ impl RedisServer {
     }
 
     fn end(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        drop(self.process.shell.stdin.take());
+        // The shell cannot be waited for twice, and nobody else waits for it.
+        let _ = self.process.shell.wait();
     }
 }
 
@@ -137,34 +159,43 @@ fn free_port() -> anyhow::Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
-fn spawn(port: u16, dir: &Path, arguments: &[String]) -> anyhow::Result<Child> {
-    Command::new("redis-server")
+fn spawn(port: u16, dir: &Path, arguments: &[String]) -> anyhow::Result<Process> {
+    let mut shell = Command::new("sh")
+        .args(["-c", SCRIPT, "redis"])
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
         .args(["--save", "", "--appendonly", "no"])
         .arg("--dir")
         .arg(dir)
         .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .context("redis-server cannot be started; is it installed?")
+        .context("sh cannot be started")?;
+    let mut pid = String::new();
+    let output = shell.stdout.take().context("sh has no output")?;
+    BufReader::new(output).read_line(&mut pid)?;
+    let pid = pid
+        .trim()
+        .parse()
+        .context("sh did not start redis-server")?;
+    Ok(Process { shell, pid })
 }
 
 /// Whether it answers; `false` if it has ended.
-async fn answers(process: &mut Child, port: u16) -> anyhow::Result<bool> {
+async fn answers(process: &mut Process, port: u16) -> anyhow::Result<bool> {
     let client = redis::Client::open(url(port))?;
     let give_up_at = Instant::now() + START_TIMEOUT;
     while Instant::now() < give_up_at {
-        if process.try_wait()?.is_some() {
+        if process.shell.try_wait()?.is_some() {
             return Ok(false);
         }
-        if answering(&client).await == Some(process.id()) {
+        if answering(&client).await == Some(process.pid) {
             return Ok(true);
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    bail!("redis-server does not answer on port {port}")
+    bail!("redis-server does not answer on port {port}; is it installed?")
 }
 
 /// The process that answers: somebody else's server may have taken the port first.

@@ -1,10 +1,9 @@
 //! What a worker and the tasks that talk to Redis share: jobs in, settles out.
 
-use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use apalis_core::task::Task;
 use apalis_core::worker::context::WorkerContext;
@@ -13,15 +12,13 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::options::{ConsumerHealth, ConsumerOptions};
+use super::plan::{Phase, State};
 use super::settle::Settle;
 use super::step::Claim;
 use super::{heartbeat, pump, tend, wake};
 use crate::outcome::RunningJob;
 use crate::queues::Core;
 use crate::record::Owner;
-
-/// Jobs claimed and settles sent in one call.
-pub(super) const BATCH: usize = 200;
 
 /// Shared by one consumer and its tasks.
 pub(super) struct Desk {
@@ -39,32 +36,8 @@ pub(super) struct Desk {
     /// Whether a payload is what the handler takes; set by the start.
     reader: OnceLock<fn(&[u8]) -> bool>,
     worker: OnceLock<WorkerContext>,
-    waker: AtomicWaker,
+    pub(super) waker: AtomicWaker,
     state: Mutex<State>,
-}
-
-#[derive(Default)]
-pub(super) struct State {
-    /// Claimed, and not yet handed to the worker.
-    ready: VecDeque<(Ticket, Task<Vec<u8>>)>,
-    /// Handed to the worker, and not yet settled by it.
-    running: usize,
-    /// Jobs whose hook is under way.
-    hooks: usize,
-    /// All whose lease is ours, until their settle is stored.
-    held: HashMap<Ticket, Held>,
-    tickets: Ticket,
-    settles: Vec<Settle>,
-    /// Settles under way.
-    sent: usize,
-    /// There may be work: a claim is due.
-    hungry: bool,
-    /// The marker was taken, and must be put back if we have no use for it.
-    kicked: bool,
-    /// When the next job is due or the next lease ends.
-    look_at: Option<Instant>,
-    closing: bool,
-    closed: bool,
 }
 
 /// Tells the claims of one consumer apart.
@@ -76,16 +49,6 @@ pub(super) struct Held {
     pub(super) job: Arc<RunningJob>,
     /// When it ends unless it is extended, by our own clock, counted from before the request.
     pub(super) lease_until: Instant,
-}
-
-/// What the pump does next.
-pub(super) enum Plan {
-    /// One call of Redis.
-    Step { settles: Vec<Settle>, want: usize },
-    /// Nothing, until something happens, or this time comes.
-    Rest(Option<Instant>),
-    /// Everything is settled, and the worker wants to go.
-    Close,
 }
 
 impl Desk {
@@ -142,11 +105,11 @@ impl Desk {
     pub(super) fn poll_closed(&self, cx: &Context<'_>) -> Poll<()> {
         self.waker.register(cx.waker());
         let mut state = self.lock();
-        if state.closed || self.reader.get().is_none() {
+        if state.phase == Phase::Closed || self.reader.get().is_none() {
             return Poll::Ready(());
         }
-        if !state.closing {
-            state.closing = true;
+        if state.phase == Phase::Open {
+            state.phase = Phase::Closing;
             self.turn.notify_one();
         }
         Poll::Pending
@@ -184,71 +147,6 @@ impl Desk {
         let mut state = self.lock();
         state.hungry = true;
         state.look_at = None;
-    }
-
-    /// What is to be done; settles that it hands out are under way from then on.
-    pub(super) fn plan(&self) -> Plan {
-        let stopping = self.is_stopping();
-        let mut state = self.lock();
-        let stopping = stopping || state.closing;
-        if stopping {
-            state.release_ready();
-        }
-        let free = state.free(self.options.concurrency);
-        let count = state.settles.len().min(BATCH);
-        let settles: Vec<Settle> = state.settles.drain(..count).collect();
-        let want = if stopping || (!state.hungry && settles.is_empty()) {
-            0
-        } else {
-            free.min(BATCH)
-        };
-        if want > 0 || !settles.is_empty() || state.kicked {
-            state.kicked = false;
-            state.sent += settles.len();
-            return Plan::Step { settles, want };
-        }
-        if state.closing && state.is_drained() {
-            state.closed = true;
-            drop(state);
-            self.waker.wake();
-            return Plan::Close;
-        }
-        let idle = free > 0 && !stopping;
-        self.idle.send_replace(idle);
-        Plan::Rest(state.look_at.filter(|_| idle))
-    }
-
-    /// A call was answered: what it settled is no longer ours.
-    pub(super) fn settled(&self, settles: &[Settle]) {
-        let mut state = self.lock();
-        state.sent -= settles.len();
-        for settle in settles {
-            state.held.remove(&settle.ticket);
-        }
-    }
-
-    /// A call was not answered: its settles are sent again, unless their leases have ended.
-    pub(super) fn unsettled(&self, settles: Vec<Settle>) {
-        let now = Instant::now();
-        let mut state = self.lock();
-        state.sent -= settles.len();
-        for settle in settles {
-            let lease_until = state.held.get(&settle.ticket).map(|held| held.lease_until);
-            if lease_until.is_some_and(|until| until > now) {
-                state.settles.push(settle);
-            } else {
-                state.held.remove(&settle.ticket);
-                tracing::warn!(job.id = %settle.id, "the lease of a job ended before its result could be stored");
-            }
-        }
-        state.hungry = true;
-    }
-
-    /// What a claim brought: whether more is there, and when to look again.
-    pub(super) fn claimed(&self, more: bool, next_in: Option<Duration>) {
-        let mut state = self.lock();
-        state.hungry = more;
-        state.look_at = next_in.map(|wait| Instant::now() + wait);
     }
 
     /// A job whose lease is ours from now on.
@@ -328,25 +226,6 @@ impl Desk {
     pub(super) fn extended(&self, ticket: Ticket, asked_at: Instant) {
         if let Some(held) = self.lock().held.get_mut(&ticket) {
             held.lease_until = asked_at + self.core.settings.lease;
-        }
-    }
-}
-
-impl State {
-    fn free(&self, concurrency: usize) -> usize {
-        concurrency.saturating_sub(self.ready.len() + self.running)
-    }
-
-    fn is_drained(&self) -> bool {
-        self.running == 0 && self.hooks == 0 && self.sent == 0
-    }
-
-    /// Jobs that have not begun go back.
-    fn release_ready(&mut self) {
-        while let Some((ticket, _)) = self.ready.pop_front() {
-            if let Some(held) = self.held.get(&ticket) {
-                self.settles.push(Settle::release(ticket, &held.job));
-            }
         }
     }
 }

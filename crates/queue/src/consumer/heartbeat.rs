@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::broadcast;
 
-use super::desk::{BATCH, Desk, Held, Ticket};
+use super::desk::{Desk, Held, Ticket};
+use super::plan::BATCH;
 use super::step::millis;
 use crate::bus::Event;
 use crate::error::QueueError;

@@ -3,6 +3,7 @@
 mod desk;
 mod heartbeat;
 mod options;
+mod plan;
 mod pump;
 mod run;
 pub(crate) mod settle;

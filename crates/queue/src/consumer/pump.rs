@@ -8,7 +8,8 @@ use apalis_core::task::Task;
 use apalis_core::task::builder::TaskBuilder;
 use apalis_core::task::task_id::TaskId;
 
-use super::desk::{Desk, Plan, Ticket};
+use super::desk::{Desk, Ticket};
+use super::plan::Plan;
 use super::settle::{End, Handed, Settle};
 use super::step::Claim;
 use crate::error::QueueError;
@@ -21,9 +22,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Works until the consumer is gone or has closed.
 pub(super) async fn pump(desk: Arc<Desk>) {
-    let mut pause = PAUSE_MIN;
-    // A call was not answered: what it did is not known.
-    let mut in_doubt = false;
+    let mut trouble = Trouble::default();
     let mut stopping = false;
     loop {
         match desk.plan() {
@@ -31,6 +30,7 @@ pub(super) async fn pump(desk: Arc<Desk>) {
                 desk.gone.cancel();
                 return;
             }
+            Plan::Step { settles, want } => desk.call(settles, want, &mut trouble).await,
             Plan::Rest(until) => {
                 tokio::select! {
                     () = desk.gone.cancelled() => return,
@@ -43,32 +43,27 @@ pub(super) async fn pump(desk: Arc<Desk>) {
                     () = sleep_until(until) => desk.look(),
                 }
             }
-            Plan::Step { settles, want } => {
-                let outcome = if in_doubt {
-                    desk.recover().await
-                } else {
-                    Ok(())
-                };
-                let stepped = match outcome {
-                    Ok(()) => desk.turn(&settles, want, in_doubt).await,
-                    Err(error) => Err(error),
-                };
-                match stepped {
-                    Ok(()) => (in_doubt, pause) = (false, PAUSE_MIN),
-                    Err(error) => {
-                        if !in_doubt {
-                            tracing::warn!(queue = %desk.core.name, error = %chain(&error), "Redis did not take a step; trying again");
-                        }
-                        in_doubt = true;
-                        desk.unsettled(settles);
-                        tokio::select! {
-                            () = desk.gone.cancelled() => return,
-                            () = tokio::time::sleep(pause) => {}
-                        }
-                        pause = (pause * 2).min(PAUSE_MAX);
-                    }
-                }
-            }
+        }
+        if desk.gone.is_cancelled() {
+            return;
+        }
+    }
+}
+
+/// Whether Redis answers.
+#[derive(Debug)]
+struct Trouble {
+    /// A call was not answered: what it did is not known.
+    in_doubt: bool,
+    /// How long to wait after the next failure.
+    pause: Duration,
+}
+
+impl Default for Trouble {
+    fn default() -> Self {
+        Self {
+            in_doubt: false,
+            pause: PAUSE_MIN,
         }
     }
 }
@@ -88,13 +83,34 @@ fn chain(error: &QueueError) -> String {
 }
 
 impl Desk {
-    /// One call: settles go, jobs come.
+    /// One call, and a pause if it is not answered.
+    async fn call(self: &Arc<Self>, settles: Vec<Settle>, want: usize, trouble: &mut Trouble) {
+        let Err(error) = self.turn(&settles, want, trouble.in_doubt).await else {
+            *trouble = Trouble::default();
+            return;
+        };
+        if !trouble.in_doubt {
+            tracing::warn!(queue = %self.core.name, error = %chain(&error), "Redis did not take a step; trying again");
+        }
+        trouble.in_doubt = true;
+        self.unsettled(settles);
+        tokio::select! {
+            () = self.gone.cancelled() => {}
+            () = tokio::time::sleep(trouble.pause) => {}
+        }
+        trouble.pause = (trouble.pause * 2).min(PAUSE_MAX);
+    }
+
+    /// Settles go, jobs come; first of all those of a call whose answer was lost.
     async fn turn(
         self: &Arc<Self>,
         settles: &[Settle],
         want: usize,
         in_doubt: bool,
     ) -> Result<(), QueueError> {
+        if in_doubt {
+            self.recover().await?;
+        }
         let asked_at = Instant::now();
         let turn = self.core.step(&self.owner, settles, want).await?;
         self.health.touch();

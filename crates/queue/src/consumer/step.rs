@@ -38,6 +38,9 @@ type Pairs = Vec<Vec<u8>>;
 
 impl Core {
     /// Settles jobs, and claims up to `want` others.
+    ///
+    /// After an error nobody knows whether it was done: what it may have claimed is
+    /// found by `recover`, and what it may have settled is settled again.
     pub(crate) async fn step(
         &self,
         owner: &Owner,
@@ -61,7 +64,7 @@ impl Core {
                 .arg(settle.end.millis())
                 .arg(settle.end.why());
         }
-        let answer: (String, u8, i64, i64, Pairs, Pairs) = self.call(&STEP, &cmd).await?;
+        let answer: (String, u8, i64, i64, Pairs, Pairs) = self.call_once(&STEP, &cmd).await?;
         let (letters, more, next_ms, _, lost, jobs) = answer;
         Ok(Turn {
             letters: letters.into_bytes(),

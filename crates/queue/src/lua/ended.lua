@@ -2,17 +2,14 @@
 
 local kept = { ok = {}, ko = {} }
 
-local function retain(key, j)
-  local class = j.state == COMPLETED and kept.ok or kept.ko
-  local id, rec = key .. '-' .. j.nonce, write(j)
-  local list = class[j.tenant]
+local function retain(class, tenant, id, rec)
+  local list = class[tenant]
   if not list then
     list = {}
-    class[j.tenant] = list
+    class[tenant] = list
   end
   list[#list + 1] = id
   list[#list + 1] = rec
-  return id, rec
 end
 
 -- O(kept) per tenant; what would be trimmed at once is not written at all.
@@ -23,7 +20,8 @@ local function flush_class(lists, hash, infix, keep)
     if keep > 0 then
       local scores, records = {}, {}
       for i = math.max(1, n - keep + 1), n do
-        scores[#scores + 1] = now + i / 1024
+        -- In us, so that ends of one ms keep their order.
+        scores[#scores + 1] = (now_us + i) / 1000
         scores[#scores + 1] = list[2 * i - 1]
         records[#records + 1] = list[2 * i - 1]
         records[#records + 1] = list[2 * i]
@@ -56,7 +54,8 @@ local function from_mark(j)
 end
 
 local function tell(key, j)
-  local id, rec = retain(key, j)
+  local id, rec = key .. '-' .. j.nonce, write(j)
+  retain(j.state == COMPLETED and kept.ok or kept.ko, j.tenant, id, rec)
   if band(j.flags, WATCHED) ~= 0 then call('PUBLISH', P .. 'ended', id .. '\n' .. rec) end
 end
 

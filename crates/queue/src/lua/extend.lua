@@ -8,9 +8,10 @@ local records = call('HMGET', JOBS, unpack(keys))
 for i, key in ipairs(keys) do
   local letter = 'X'
   if records[i] then
-    local state, flags, _, _, fence = unpack_bytes('<BBBHI7', records[i])
-    local nonce = unpack_bytes('c8', records[i], 44)
-    if state == ACTIVE and nonce == ARGV[3 * i + 2] and fence == tonumber(ARGV[3 * i + 3]) then
+    local state, flags = unpack_bytes('<BB', records[i])
+    local nonce = unpack_bytes('c8', records[i], 12)
+    local fence = state == ACTIVE and unpack_bytes('<I7', records[i], held_at(records[i]))
+    if nonce == ARGV[3 * i + 2] and fence == tonumber(ARGV[3 * i + 3]) then
       letter = band(flags, CANCEL) ~= 0 and 'C' or 'E'
       leases[#leases + 1], leases[#leases + 2] = now + lease, key
     end

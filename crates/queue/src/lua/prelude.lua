@@ -26,25 +26,51 @@ local now_us = clock[1] * 1000000 + clock[2] + ARGV[2] * 1000
 local now = math.floor(now_us / 1000)
 
 local WAITING, QUEUED_LATER, ACTIVE, COMPLETED, FAILED, CANCELLED = 1, 2, 3, 4, 5, 6
-local CANCEL, WATCHED, PURGED, AGAIN, SERVED = 1, 2, 4, 8, 16
+local CANCEL, WATCHED, PURGED, AGAIN, SERVED, RUN_AT, NOT_BEFORE = 1, 2, 4, 8, 16, 32, 64
 
 -- The record; record.rs has the same table. Times are ms, the seq is us and big
--- endian, so that it sorts as bytes. What a claim changes stands in front.
-local FORMAT = '<BBBHI7c6I6I6I6c7' .. 'c8HI6I7I6BHH'
-local MARK = '<c8c7I7I6I6I6HB'
+-- endian, so that it sorts as bytes. Most records are of jobs that simply wait, so
+-- what these do not need is not in them: when to run, if that is when they were
+-- pushed; not before when; and HELD, which running and ended jobs have.
+local FORMAT = '<BBBBc7c8BI6I6BBH'
+local HELD = '<I7c6I6I6'
+local MARK = '<c8c7I6I6I6I6BB'
 local NOBODY = string.rep('\0', 6)
 
+local function created(seq)
+  return math.floor(unpack_bytes('>I7', seq) / 1000)
+end
+
+-- Where HELD begins.
+local function held_at(rec)
+  local flags = unpack_bytes('B', rec, 2)
+  local tenant, why, payload = unpack_bytes('<BBH', rec, 33)
+  local at = 37 + tenant + why + payload
+  if band(flags, RUN_AT) ~= 0 then at = at + 6 end
+  if band(flags, NOT_BEFORE) ~= 0 then at = at + 6 end
+  return at
+end
+
 local function read(rec)
-  local j = {}
+  local j = { fence = 0, owner = NOBODY, started = 0, finished = 0, not_before = 0 }
   local tenant, why, payload, at
-  j.state, j.flags, j.crashes, j.attempt, j.fence, j.owner, j.started, j.run_at, j.not_before, j.seq,
-    j.nonce, j.max, j.deadline, j.version, j.finished, tenant, why, payload, at = unpack_bytes(FORMAT, rec)
+  j.state, j.flags, j.crashes, j.attempt, j.seq, j.nonce, j.max, j.deadline, j.version, tenant, why, payload, at =
+    unpack_bytes(FORMAT, rec)
   j.tenant = sub(rec, at, at + tenant - 1)
   at = at + tenant
   j.why = sub(rec, at, at + why - 1)
   at = at + why
   j.payload = sub(rec, at, at + payload - 1)
   at = at + payload
+  if band(j.flags, RUN_AT) ~= 0 then
+    j.run_at, at = unpack_bytes('<I6', rec, at)
+  else
+    j.run_at = created(j.seq)
+  end
+  if band(j.flags, NOT_BEFORE) ~= 0 then j.not_before, at = unpack_bytes('<I6', rec, at) end
+  if j.state >= ACTIVE then
+    j.fence, j.owner, j.started, j.finished, at = unpack_bytes(HELD, rec, at)
+  end
   if band(j.flags, AGAIN) ~= 0 then
     local m = {}
     m.nonce, m.seq, m.version, m.run_at, m.not_before, m.deadline, m.max, m.now, at = unpack_bytes(MARK, rec, at)
@@ -59,17 +85,26 @@ end
 local function write(j)
   local tail = ''
   local flags = band(j.flags, CANCEL + WATCHED + PURGED)
+  if j.run_at ~= created(j.seq) then
+    flags = flags + RUN_AT
+    tail = pack('<I6', j.run_at)
+  end
+  if j.not_before ~= 0 then
+    flags = flags + NOT_BEFORE
+    tail = tail .. pack('<I6', j.not_before)
+  end
+  if j.state >= ACTIVE then tail = tail .. pack(HELD, j.fence, j.owner, j.started, j.finished) end
   if j.again then
     local m = j.again
     flags = flags + AGAIN
-    tail = pack(MARK, m.nonce, m.seq, m.version, m.run_at, m.not_before, m.deadline, m.max, m.now) .. m.payload
+    tail = tail .. pack(MARK, m.nonce, m.seq, m.version, m.run_at, m.not_before, m.deadline, m.max, m.now)
+      .. m.payload
   elseif j.served then
     flags = flags + SERVED
-    tail = j.served
+    tail = tail .. j.served
   end
-  return pack(FORMAT, j.state, flags, math.min(j.crashes, 255), math.min(j.attempt, 65535), j.fence, j.owner,
-    j.started, j.run_at, j.not_before, j.seq, j.nonce, j.max, j.deadline, j.version, j.finished,
-    #j.tenant, #j.why, #j.payload) .. j.tenant .. j.why .. j.payload .. tail
+  return pack(FORMAT, j.state, flags, math.min(j.crashes, 255), math.min(j.attempt, 255), j.seq, j.nonce, j.max,
+    j.deadline, j.version, #j.tenant, #j.why, #j.payload) .. j.tenant .. j.why .. j.payload .. tail
 end
 
 local function new_seq(i)

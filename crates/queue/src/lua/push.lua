@@ -1,8 +1,7 @@
 -- Pushes N jobs. O(log n) per job; a chunk of new jobs takes one call per set.
--- ARGV[3..]: key, tenant, 'S' | 'N' | 'A', time of 'A', record. The record is complete
--- but for its state, seq and run_at.
+-- ARGV[3..]: key, tenant, 'S' | 'N' | 'A', time of 'A', record. The record is complete but
+-- for its seq and when to run.
 -- Answers per job: 'N' new, or 'M' merged, 'S' shared, 'A' again, each with the nonce.
-local LATER = '<BBBHI7c6I6I6I6c7'
 local keys, found = {}, {}
 for i = 3, #ARGV, 5 do keys[#keys + 1] = ARGV[i] end
 local records = call('HMGET', JOBS, unpack(keys))
@@ -39,19 +38,23 @@ local function add(lists, tenant, score, member)
 end
 
 local function push_new(i, key, tenant, when, at, rec)
-  local not_before = unpack_bytes('<I6', rec, 31)
-  local deadline = unpack_bytes('<I6', rec, 54)
-  local run_at = math.max(when == 'A' and at or now, not_before)
-  local seq, state = new_seq(i), WAITING
-  if run_at > now then
-    state = QUEUED_LATER
-    delayed[#delayed + 1] = run_at
-    delayed[#delayed + 1] = key
-    add(delayed_of, tenant, run_at, key)
+  local seq = new_seq(i)
+  if when ~= 'A' and band(unpack_bytes('B', rec, 2), NOT_BEFORE) == 0 then
+    add(waiting, tenant, unpack_bytes('<I6', rec, 21), seq .. key)
+    rec = pack('<BBBBc7', WAITING, 0, 0, 0, seq) .. sub(rec, 12)
   else
-    add(waiting, tenant, deadline, seq .. key)
+    local j = read(rec)
+    j.seq, j.run_at = seq, math.max(when == 'A' and at or now, j.not_before)
+    if j.run_at > now then
+      j.state = QUEUED_LATER
+      delayed[#delayed + 1] = j.run_at
+      delayed[#delayed + 1] = key
+      add(delayed_of, tenant, j.run_at, key)
+    else
+      add(waiting, tenant, j.deadline, seq .. key)
+    end
+    rec = write(j)
   end
-  rec = pack(LATER, state, 0, 0, 0, 0, NOBODY, 0, run_at, not_before, seq) .. sub(rec, 44)
   stored[#stored + 1] = key
   stored[#stored + 1] = rec
   found[key] = rec
@@ -74,7 +77,14 @@ local function merge(key, j, n, when, at)
   return 'M' .. j.nonce
 end
 
--- A running job is marked, unless its own end will do.
+-- A nonce that the pusher did not choose, in the same alphabet.
+local function other_nonce(i, key)
+  local digits = sub(redis.sha1hex(key .. now_us .. i), 1, 8)
+  return (string.gsub(digits, '%d', function(digit) return string.char(103 + digit) end))
+end
+
+-- A running job is marked, unless its own end will do. Who pushes anew under the id of the
+-- running job gets another one, for one id is not two jobs.
 local function mark(i, key, j, n, when, at)
   if n.version <= j.version then return 'S' .. j.nonce end
   local m = j.again
@@ -86,7 +96,8 @@ local function mark(i, key, j, n, when, at)
     m.run_at = math.min(m.run_at, run_at)
     if when == 'N' then m.now = 1 end
   else
-    m = { nonce = n.nonce, seq = new_seq(i), version = n.version, run_at = run_at, not_before = n.not_before,
+    local nonce = n.nonce ~= j.nonce and n.nonce or other_nonce(i, key)
+    m = { nonce = nonce, seq = new_seq(i), version = n.version, run_at = run_at, not_before = n.not_before,
       deadline = n.deadline, max = n.max, now = when == 'N' and 1 or 0, payload = n.payload }
     j.again = m
   end
@@ -105,9 +116,7 @@ for i = 1, #keys do
     -- The key may be among those that this call has pushed.
     flush_new()
     local j, n = read(old), read(rec)
-    if j.nonce == n.nonce then
-      answers[i] = 'N' -- the answer to the same push was lost
-    elseif j.state == ACTIVE then
+    if j.state == ACTIVE then
       answers[i] = mark(i, key, j, n, when, time)
     else
       answers[i] = merge(key, j, n, when, time)

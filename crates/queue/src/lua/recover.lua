@@ -6,8 +6,8 @@ if #keys == 0 then return { 0 } end
 local records, answer = call('HMGET', JOBS, unpack(keys)), { #keys }
 for i, key in ipairs(keys) do
   if records[i] then
-    local state, _, _, _, _, owner = unpack_bytes('<BBBHI7c6', records[i])
-    if state == ACTIVE and owner == ARGV[3] then
+    local rec = records[i]
+    if unpack_bytes('B', rec) == ACTIVE and sub(rec, held_at(rec) + 7, held_at(rec) + 12) == ARGV[3] then
       answer[#answer + 1], answer[#answer + 2] = key, records[i]
     end
   end

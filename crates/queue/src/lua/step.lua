@@ -53,14 +53,29 @@ end
 
 local ENDS = { D = COMPLETED, F = FAILED, C = CANCELLED }
 
+-- What most jobs come to, without taking the record apart: done, nobody asked for anything.
+local function settle_plainly(key, tenant, nonce, flags, rec)
+  leave_active(key, tenant)
+  gone[#gone + 1] = key
+  retain(kept.ok, tenant, key .. '-' .. nonce, pack('BB', COMPLETED, flags) .. sub(rec, 3, -7) .. pack('<I6', now))
+  return 'D'
+end
+
 local function settle(at, rec, ours)
   local key, nonce, fence, op = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
   if not rec then return 'X' end
-  local j = read(rec)
-  if j.state ~= ACTIVE or j.nonce ~= nonce or j.fence ~= fence then return 'X' end
+  local state, flags = unpack_bytes('BB', rec)
+  if state ~= ACTIVE or sub(rec, 12, 19) ~= nonce or unpack_bytes('<I7', rec, held_at(rec)) ~= fence then
+    return 'X'
+  end
   ours[#ours + 1] = key
+  local tenant, why = unpack_bytes('BB', rec, 33)
+  if op == 'D' and why == 0 and band(flags, CANCEL + WATCHED + PURGED + AGAIN) == 0 then
+    return settle_plainly(key, sub(rec, 37, 36 + tenant), nonce, flags, rec)
+  end
+  local j = read(rec)
   leave_active(key, j.tenant)
-  if not ENDS[op] and band(j.flags, CANCEL) ~= 0 then op = 'C' end
+  if not ENDS[op] and band(flags, CANCEL) ~= 0 then op = 'C' end
   if ENDS[op] then
     end_job(key, j, ENDS[op], ARGV[at + 6], tonumber(ARGV[at + 4]))
   else
@@ -99,7 +114,7 @@ local function reap(lost)
       j.crashes = j.crashes + 1
       j.why = 'its worker was lost'
       if j.crashes >= poison_after or j.attempt >= j.max or band(j.flags, CANCEL) ~= 0 then
-        j.fence, j.owner = math.max(j.fence + 1, now_us), owner
+        j.fence, j.owner = now_us, owner
         call('ZADD', LEASES, now + lease, key)
         store(key, j)
         lost[#lost + 1] = key
@@ -176,18 +191,19 @@ local function share_out()
   return fresh, last
 end
 
--- The front of a record is all that a claim changes; a mark's newer version is taken along.
+-- A claim changes the front of a record and adds HELD; a mark's newer version is taken along.
 local function lease_out(rec)
-  local state, flags, crashes, attempt, fence = unpack_bytes('<BBBHI7', rec)
+  local state, flags, crashes, attempt = unpack_bytes('<BBBB', rec)
   if state ~= WAITING then return nil end
-  fence = math.max(fence + 1, now_us)
   if band(flags, AGAIN) ~= 0 then
     local j = read(rec)
     local m = j.again
     j.version, j.payload = math.max(j.version, m.version), m.payload
-    rec = write(j)
+    j.state, j.attempt, j.fence, j.owner, j.started = ACTIVE, attempt + 1, now_us, owner, now
+    return write(j)
   end
-  return pack('<BBBHI7c6I6', ACTIVE, flags, crashes, attempt + 1, fence, owner, now) .. sub(rec, 25)
+  return pack('<BBBB', ACTIVE, flags, crashes, math.min(attempt + 1, 255)) .. sub(rec, 5)
+    .. pack(HELD, now_us, owner, now, 0)
 end
 
 local function claim(jobs)

@@ -13,6 +13,8 @@ if j and (j.nonce == nonce or (j.again and j.again.nonce == nonce)) then
   return { 'L', rec }
 end
 local id = key .. '-' .. nonce
-local ended = call('HGET', OK, id) or call('HGET', KO, id)
-if ended then return { 'E', ended } end
+local ok, ko = call('HGET', OK, id), call('HGET', KO, id)
+-- An id that a pusher chose twice may have ended twice.
+if ok and ko and read(ko).finished > read(ok).finished then ok = ko end
+if ok or ko then return { 'E', ok or ko } end
 return { 'N' }

@@ -1,1 +1,241 @@
-//! TODO
+//! Cancelling and retrying, in every state.
+
+use std::time::Duration;
+
+use tokenfleet_queue::{
+    CancelOutcome, Counts, JobId, JobState, NewJob, Outcome, RetryOutcome, When,
+};
+
+use crate::support::{Bench, failed, job, keys, now_ms, retry};
+
+#[tokio::test]
+async fn a_waiting_job_is_cancelled_at_once() {
+    let bench = Bench::new().await;
+    let pushed = bench.push(job("c1")).await;
+
+    let outcome = bench.queue.cancel(pushed.id()).await.unwrap();
+
+    let view = bench.queue.job(pushed.id()).await.unwrap().unwrap();
+    assert_eq!(view.state, JobState::Cancelled);
+    assert!(view.finished_at_ms.is_some());
+    assert_eq!(outcome, CancelOutcome::Removed(Box::new(view)));
+    assert_eq!(bench.worker().claim(1).await.unwrap(), []);
+    assert_eq!(bench.queue.find("c1").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_delayed_job_is_cancelled_at_once() {
+    let bench = Bench::new().await;
+    let pushed = bench
+        .push(NewJob {
+            when: When::At(now_ms() + 5_000),
+            ..job("c1")
+        })
+        .await;
+
+    bench.queue.cancel(pushed.id()).await.unwrap();
+    bench.advance(Duration::from_secs(5));
+
+    assert_eq!(bench.worker().claim(1).await.unwrap(), []);
+    assert_eq!(bench.state(&pushed).await, Some(JobState::Cancelled));
+}
+
+#[tokio::test]
+async fn a_running_job_is_told_and_ends_as_its_handler_says() {
+    let bench = Bench::new().await;
+    let worker = bench.worker();
+    let pushed = bench.push(job("c1")).await;
+    let running = worker.claim(1).await.unwrap().remove(0);
+
+    let outcomes = [
+        bench.queue.cancel(pushed.id()).await.unwrap(),
+        bench.queue.cancel(pushed.id()).await.unwrap(),
+    ];
+    let meanwhile = bench.queue.job(pushed.id()).await.unwrap().unwrap();
+    worker.settle(&running, Outcome::Done).await.unwrap();
+
+    assert_eq!(
+        outcomes,
+        [CancelOutcome::Signalled, CancelOutcome::Signalled]
+    );
+    assert_eq!(meanwhile.state, JobState::Active);
+    assert!(meanwhile.cancel_requested);
+    assert_eq!(bench.state(&pushed).await, Some(JobState::Completed));
+}
+
+#[tokio::test]
+async fn a_running_job_that_was_told_does_not_come_back() {
+    let bench = Bench::new().await;
+    let worker = bench.worker();
+    for outcome in [retry(Duration::ZERO), Outcome::Released] {
+        let pushed = bench.push(job("c1")).await;
+        let running = worker.claim(1).await.unwrap().remove(0);
+        bench.queue.cancel(pushed.id()).await.unwrap();
+
+        let letter = worker.settle(&running, outcome).await.unwrap();
+
+        assert_eq!(letter, "C");
+        assert_eq!(bench.state(&pushed).await, Some(JobState::Cancelled));
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_job_whose_worker_is_lost_is_handed_out_to_be_ended() {
+    let bench = Bench::new().await;
+    let worker = bench.worker();
+    let pushed = bench.push(job("c1")).await;
+    worker.claim(1).await.unwrap();
+    bench.queue.cancel(pushed.id()).await.unwrap();
+    bench.advance(Duration::from_secs(30));
+
+    let turn = worker.turn(&[], 1).await.unwrap();
+
+    assert_eq!((turn.jobs.len(), turn.lost.len()), (0, 1));
+    assert!(turn.lost[0].view.cancel_requested);
+}
+
+#[tokio::test]
+async fn a_job_that_has_ended_cannot_be_cancelled() {
+    let bench = Bench::new().await;
+    let worker = bench.worker();
+    let pushed = bench.push(job("c1")).await;
+    let running = worker.claim(1).await.unwrap().remove(0);
+    worker.settle(&running, failed()).await.unwrap();
+
+    let ended = bench.queue.cancel(pushed.id()).await.unwrap();
+    let unknown = JobId::next(bench.queue.name(), "c1");
+    let unknown = bench.queue.cancel(&unknown).await.unwrap();
+
+    assert_eq!(ended, CancelOutcome::AlreadyEnded);
+    assert_eq!(unknown, CancelOutcome::Unknown);
+}
+
+#[tokio::test]
+async fn the_id_of_an_earlier_job_does_not_cancel_the_next_one_of_its_key() {
+    let bench = Bench::new().await;
+    let worker = bench.worker();
+    let earlier = bench.push(job("c1")).await;
+    let running = worker.claim(1).await.unwrap().remove(0);
+    worker.settle(&running, Outcome::Done).await.unwrap();
+    let next = bench.push(job("c1")).await;
+
+    let outcome = bench.queue.cancel(earlier.id()).await.unwrap();
+
+    assert_eq!(outcome, CancelOutcome::AlreadyEnded);
+    assert_eq!(bench.state(&next).await, Some(JobState::Waiting));
+}
+
+#[tokio::test]
+async fn a_marked_job_is_cancelled_without_the_running_one() {
+    let bench = Bench::new().await;
+    let worker = bench.worker();
+    let first = bench.push(job("c1")).await;
+    let running = worker.claim(1).await.unwrap().remove(0);
+    let marked = bench
+        .push(NewJob {
+            version: 2,
+            ..job("c1")
+        })
+        .await;
+    let before = bench.state(&marked).await;
+
+    let outcome = bench.queue.cancel(marked.id()).await.unwrap();
+    worker.settle(&running, Outcome::Done).await.unwrap();
+
+    assert_eq!(before, Some(JobState::Waiting));
+    assert!(matches!(outcome, CancelOutcome::Removed(view) if view.id == *marked.id()));
+    assert_eq!(bench.state(&first).await, Some(JobState::Completed));
+    assert_eq!(bench.state(&marked).await, Some(JobState::Cancelled));
+    assert_eq!(worker.claim(1).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn the_marked_job_runs_if_the_running_one_is_cancelled() {
+    let bench = Bench::new().await;
+    let worker = bench.worker();
+    bench.push(job("c1")).await;
+    let running = worker.claim(1).await.unwrap().remove(0);
+    let marked = bench
+        .push(NewJob {
+            version: 2,
+            ..job("c1")
+        })
+        .await;
+
+    worker.settle(&running, Outcome::Cancelled).await.unwrap();
+
+    assert_eq!(worker.claim(1).await.unwrap()[0].view.id, *marked.id());
+}
+
+#[tokio::test]
+async fn a_failed_job_runs_again_under_its_id_with_fresh_attempts() {
+    let bench = Bench::new().await;
+    let worker = bench.worker();
+    let pushed = bench.push(job("c1")).await;
+    let running = worker.claim(1).await.unwrap().remove(0);
+    worker.settle(&running, failed()).await.unwrap();
+
+    let outcome = bench.queue.retry(pushed.id()).await.unwrap();
+    let again = worker.claim(1).await.unwrap().remove(0);
+
+    assert_eq!(outcome, RetryOutcome::Requeued(pushed.id().clone()));
+    assert_eq!(again.view.id, *pushed.id());
+    assert_eq!((again.view.attempt, again.view.error.clone()), (1, None));
+    assert_eq!(
+        bench.counts().await,
+        Counts {
+            active: 1,
+            ..Counts::default()
+        }
+    );
+}
+
+#[tokio::test]
+async fn retrying_a_failed_job_hurries_the_live_one_of_its_key() {
+    let bench = Bench::new().await;
+    let worker = bench.worker();
+    let old = bench.push(job("c1")).await;
+    let running = worker.claim(1).await.unwrap().remove(0);
+    worker.settle(&running, failed()).await.unwrap();
+    let live = bench
+        .push(NewJob {
+            when: When::At(now_ms() + 60_000),
+            ..job("c1")
+        })
+        .await;
+
+    let outcome = bench.queue.retry(old.id()).await.unwrap();
+
+    assert_eq!(outcome, RetryOutcome::Merged(live.id().clone()));
+    assert_eq!(keys(&worker.claim(1).await.unwrap()), ["c1"]);
+}
+
+#[tokio::test]
+async fn only_a_failed_job_can_be_retried() {
+    let bench = Bench::new().await;
+    let worker = bench.worker();
+    let waiting = bench.push(job("c1")).await;
+    let completed = bench.push(job("c0")).await;
+    let jobs = worker.claim(2).await.unwrap();
+    let done = jobs.iter().find(|job| job.view.id == *completed.id());
+    worker.settle(done.unwrap(), Outcome::Done).await.unwrap();
+    let cancelled = bench.push(job("c2")).await;
+    bench.queue.cancel(cancelled.id()).await.unwrap();
+
+    let mut outcomes = Vec::new();
+    for id in [waiting.id(), completed.id(), cancelled.id()] {
+        outcomes.push(bench.queue.retry(id).await.unwrap());
+    }
+    let unknown = JobId::next(bench.queue.name(), "c9");
+    outcomes.push(bench.queue.retry(&unknown).await.unwrap());
+
+    assert_eq!(
+        outcomes,
+        [
+            RetryOutcome::NotFailed(JobState::Active),
+            RetryOutcome::NotFailed(JobState::Completed),
+            RetryOutcome::NotFailed(JobState::Cancelled),
+            RetryOutcome::Unknown,
+        ]
+    );
+}

@@ -1,5 +1,10 @@
 //! The queue on a real Redis.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what helpers of tests unwrap is the test's failure"
+)]
+
 mod control;
 mod faults;
 mod listing;
@@ -7,8 +12,6 @@ mod model;
 mod push;
 mod regression;
 mod retention;
-#[path = "../../../testkit/src/redis.rs"]
-mod server;
 mod support;
 mod turns;
 mod waiting;

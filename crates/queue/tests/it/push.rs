@@ -222,9 +222,9 @@ async fn nobody_comes_earlier_than_not_before() {
         bench.push(NewJob { when, ..job("c1") }).await;
         assert_eq!(keys(&worker.claim(1).await.unwrap()), [""; 0], "{when:?}");
     }
-    bench.advance(Duration::from_millis(89_000));
+    bench.advance(Duration::from_secs(89));
     let early = worker.claim(1).await.unwrap();
-    bench.advance(Duration::from_millis(1_000));
+    bench.advance(Duration::from_secs(1));
     let due = worker.claim(1).await.unwrap();
 
     assert_eq!(keys(&early), [""; 0]);
@@ -273,18 +273,59 @@ async fn asking_for_a_later_time_leaves_a_job_where_it_is() {
 async fn a_new_job_takes_the_id_that_its_pusher_chose() {
     let bench = Bench::new().await;
     let hint = JobId::next(bench.queue.name(), "c1");
-    let with_hint = NewJob {
-        id_hint: Some(hint.clone()),
-        ..job("c1")
-    };
 
-    let first = bench.push(with_hint.clone()).await;
-    let repeated = bench.push(with_hint).await;
+    let first = bench
+        .push(NewJob {
+            id_hint: Some(hint.clone()),
+            ..job("c1")
+        })
+        .await;
     let other = bench.push(job("c1")).await;
 
     assert_eq!(first, Pushed::New(hint.clone()));
-    assert_eq!(repeated, first);
     assert_eq!(other, Pushed::Merged(hint));
+}
+
+#[tokio::test]
+async fn a_job_that_is_pushed_again_under_its_own_id_becomes_as_urgent_as_asked() {
+    let bench = Bench::new().await;
+    let hint = JobId::next(bench.queue.name(), "c1");
+    let push = |when| NewJob {
+        id_hint: Some(hint.clone()),
+        when,
+        ..job("c1")
+    };
+    bench.push(push(When::At(now_ms() + 60_000))).await;
+
+    let urgent = bench.push(push(When::Now)).await;
+
+    assert_eq!(urgent, Pushed::Merged(hint.clone()));
+    let claimed = bench.worker().claim(1).await.unwrap();
+    assert_eq!(claimed[0].view.id, hint);
+}
+
+#[tokio::test]
+async fn one_id_is_not_two_jobs() {
+    let bench = Bench::new().await;
+    let worker = bench.worker();
+    let hint = JobId::next(bench.queue.name(), "c1");
+    let push = |version| NewJob {
+        id_hint: Some(hint.clone()),
+        version,
+        ..job("c1")
+    };
+    bench.push(push(1)).await;
+    let running = worker.claim(1).await.unwrap().remove(0);
+
+    let same = bench.push(push(1)).await;
+    let newer = bench.push(push(2)).await;
+    worker.settle(&running, Outcome::Done).await.unwrap();
+
+    assert_eq!(same, Pushed::Shared(hint.clone()));
+    assert_eq!(newer, Pushed::Again(newer.id().clone()));
+    assert_ne!(*newer.id(), hint);
+    assert_eq!(newer.id().to_string().parse(), Ok(newer.id().clone()));
+    assert_eq!(worker.claim(1).await.unwrap()[0].view.id, *newer.id());
 }
 
 #[tokio::test]
@@ -306,7 +347,7 @@ async fn a_job_that_the_queue_does_not_take_leaves_the_others_alone() {
                 ..job("c4")
             },
             NewJob {
-                version: 1 << 53,
+                version: 1 << 48,
                 ..job("c5")
             },
             NewJob {

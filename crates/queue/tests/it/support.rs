@@ -8,7 +8,7 @@ use tokenfleet_queue::{
     Queues, When,
 };
 
-use crate::server::RedisServer;
+use testkit::redis::RedisServer;
 
 /// A queue on a Redis of its own.
 pub(crate) struct Bench {

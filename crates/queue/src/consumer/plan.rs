@@ -1,0 +1,144 @@
+//! What lies on the desk, and what is to be done about it.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use apalis_core::task::Task;
+
+use super::desk::{Desk, Held, Ticket};
+use super::settle::Settle;
+
+/// Jobs claimed and settles sent in one call.
+pub(super) const BATCH: usize = 200;
+
+/// What the pump does next.
+pub(super) enum Plan {
+    /// One call of Redis.
+    Step { settles: Vec<Settle>, want: usize },
+    /// Nothing, until something happens, or this time comes.
+    Rest(Option<Instant>),
+    /// Everything is settled, and the worker wants to go.
+    Close,
+}
+
+/// How far a consumer is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It works.
+    #[default]
+    Open,
+    /// The worker wants to go; what is noted is still to be stored.
+    Closing,
+    /// Nothing is left to be stored.
+    Closed,
+}
+
+/// Everything that lies on the desk.
+#[derive(Default)]
+pub(super) struct State {
+    /// Claimed, and not yet handed to the worker.
+    pub(super) ready: VecDeque<(Ticket, Task<Vec<u8>>)>,
+    /// Handed to the worker, and not yet settled by it.
+    pub(super) running: usize,
+    /// Jobs whose hook is under way.
+    pub(super) hooks: usize,
+    /// All whose lease is ours, until their settle is stored.
+    pub(super) held: HashMap<Ticket, Held>,
+    pub(super) tickets: Ticket,
+    pub(super) settles: Vec<Settle>,
+    /// Settles under way.
+    pub(super) sent: usize,
+    /// There may be work: a claim is due.
+    pub(super) hungry: bool,
+    /// The marker was taken, and must be put back if we have no use for it.
+    pub(super) kicked: bool,
+    /// When the next job is due or the next lease ends.
+    pub(super) look_at: Option<Instant>,
+    pub(super) phase: Phase,
+}
+
+impl Desk {
+    /// What is to be done; settles that it hands out are under way from then on.
+    pub(super) fn plan(&self) -> Plan {
+        let stopping = self.is_stopping();
+        let mut state = self.lock();
+        let stopping = stopping || state.phase != Phase::Open;
+        if stopping {
+            state.release_ready();
+        }
+        let free = state.free(self.options.concurrency);
+        let count = state.settles.len().min(BATCH);
+        let settles: Vec<Settle> = state.settles.drain(..count).collect();
+        let want = if stopping || (!state.hungry && settles.is_empty()) {
+            0
+        } else {
+            free.min(BATCH)
+        };
+        if want > 0 || !settles.is_empty() || state.kicked {
+            state.kicked = false;
+            state.sent += settles.len();
+            return Plan::Step { settles, want };
+        }
+        if state.phase == Phase::Closing && state.is_drained() {
+            state.phase = Phase::Closed;
+            drop(state);
+            self.waker.wake();
+            return Plan::Close;
+        }
+        let idle = free > 0 && !stopping;
+        self.idle.send_replace(idle);
+        Plan::Rest(state.look_at.filter(|_| idle))
+    }
+
+    /// A call was answered: what it settled is no longer ours.
+    pub(super) fn settled(&self, settles: &[Settle]) {
+        let mut state = self.lock();
+        state.sent -= settles.len();
+        for settle in settles {
+            state.held.remove(&settle.ticket);
+        }
+    }
+
+    /// A call was not answered: its settles are sent again, unless their leases have ended.
+    pub(super) fn unsettled(&self, settles: Vec<Settle>) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        state.sent -= settles.len();
+        for settle in settles {
+            let lease_until = state.held.get(&settle.ticket).map(|held| held.lease_until);
+            if lease_until.is_some_and(|until| until > now) {
+                state.settles.push(settle);
+            } else {
+                state.held.remove(&settle.ticket);
+                tracing::warn!(job.id = %settle.id, "the lease of a job ended before its result could be stored");
+            }
+        }
+        state.hungry = true;
+    }
+
+    /// What a claim brought: whether more is there, and when to look again.
+    pub(super) fn claimed(&self, more: bool, next_in: Option<Duration>) {
+        let mut state = self.lock();
+        state.hungry = more;
+        state.look_at = next_in.map(|wait| Instant::now() + wait);
+    }
+}
+
+impl State {
+    pub(super) fn free(&self, concurrency: usize) -> usize {
+        concurrency.saturating_sub(self.ready.len() + self.running)
+    }
+
+    pub(super) fn is_drained(&self) -> bool {
+        self.running == 0 && self.hooks == 0 && self.sent == 0
+    }
+
+    /// Jobs that have not begun go back.
+    pub(super) fn release_ready(&mut self) {
+        while let Some((ticket, _)) = self.ready.pop_front() {
+            if let Some(held) = self.held.get(&ticket) {
+                self.settles.push(Settle::release(ticket, &held.job));
+            }
+        }
+    }
+}
