@@ -135,7 +135,11 @@ pub fn cpu_with_children(pid: u32) -> anyhow::Result<Duration> {
     let parent = Stat::read(pid)?;
     let mut total = parent.own + parent.reaped;
     for entry in fs::read_dir("/proc")?.flatten() {
-        let Some(child) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+        let Some(child) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
             continue;
         };
         // A process may end between the two reads.

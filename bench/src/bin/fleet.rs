@@ -64,6 +64,8 @@ struct Args {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
+    let provider = rustls::crypto::ring::default_provider().install_default();
+    ensure!(provider.is_ok(), "TLS is set up once");
     let dir = tempfile::tempdir()?;
     let provider = Provider::start(&args)?;
     let world = World::start(&args, &provider, &dir).await?;
@@ -71,11 +73,15 @@ async fn main() -> anyhow::Result<()> {
     let scheduler = world.role(&["scheduler"], 1)?;
 
     if args.warmup > 0 {
-        world.seed("warm", args.warmup, args.tenants, &provider).await?;
+        world
+            .seed("warm", args.warmup, args.tenants, &provider)
+            .await?;
         world.refreshed(args.warmup).await?;
     }
     scheduler.pause()?;
-    let tenants = world.seed("channel", args.channels, args.tenants, &provider).await?;
+    let tenants = world
+        .seed("channel", args.channels, args.tenants, &provider)
+        .await?;
     let pids = Pids {
         worker: worker.pid(),
         scheduler: scheduler.pid(),
@@ -103,10 +109,20 @@ impl Provider {
     fn start(args: &Args) -> anyhow::Result<Self> {
         if let (Some(url), Some(pid)) = (&args.provider, args.provider_pid) {
             let url = url.clone();
-            return Ok(Self { url, pid, simulator: None });
+            return Ok(Self {
+                url,
+                pid,
+                simulator: None,
+            });
         }
         let latency = args.latency_ms.to_string();
-        let arguments = ["simulate", "--bind", "127.0.0.1:0", "--latency-ms", &latency];
+        let arguments = [
+            "simulate",
+            "--bind",
+            "127.0.0.1:0",
+            "--latency-ms",
+            &latency,
+        ];
         let (process, line) = Process::start_until(&args.binary, &arguments, &[], "/_sim/")?;
         let origin = line
             .split_whitespace()
@@ -220,7 +236,12 @@ impl World {
             owners.push(self.store.create_tenant(Some(id), None).await?.uid);
         }
         let mut channels = Vec::new();
-        for (token, owner) in provider.mint(count).await?.into_iter().zip(owners.iter().cycle()) {
+        for (token, owner) in provider
+            .mint(count)
+            .await?
+            .into_iter()
+            .zip(owners.iter().cycle())
+        {
             channels.push(self.channel(*owner, token, due_at));
         }
         for stored in self.store.import_channels(channels).await {
@@ -229,12 +250,7 @@ impl World {
         Ok(owners)
     }
 
-    fn channel(
-        &self,
-        tenant: TenantUid,
-        refresh_token: String,
-        due_at: Timestamp,
-    ) -> NewChannel {
+    fn channel(&self, tenant: TenantUid, refresh_token: String, due_at: Timestamp) -> NewChannel {
         let uid = ChannelUid::generate();
         let id = Name::generate("channel");
         let grant = Grant {
@@ -267,12 +283,24 @@ impl World {
     async fn lags(&self, tenants: &[TenantUid], since: Timestamp) -> anyhow::Result<Vec<f64>> {
         let mut lags = Vec::new();
         for tenant in tenants {
-            let mut page = PageRequest { after: None, limit: 200 };
+            let mut page = PageRequest {
+                after: None,
+                limit: 200,
+            };
             loop {
-                let read = self.store.channels(*tenant, &ChannelFilter::default(), page.clone()).await?;
+                let read = self
+                    .store
+                    .channels(*tenant, &ChannelFilter::default(), page.clone())
+                    .await?;
                 for channel in read.items {
-                    ensure!(channel.generation == Generation(2), "{} was not refreshed once", channel.id);
-                    let at = channel.last_refreshed_at.context("a refreshed channel says when")?;
+                    ensure!(
+                        channel.generation == Generation(2),
+                        "{} was not refreshed once",
+                        channel.id
+                    );
+                    let at = channel
+                        .last_refreshed_at
+                        .context("a refreshed channel says when")?;
                     lags.push(at.since(since).as_secs_f64() * 1e3);
                 }
                 page.after = read.next;
@@ -323,7 +351,9 @@ impl Cost {
         Ok(Self {
             fleet: cpu(pids.worker)? + cpu(pids.scheduler)?,
             redis: cpu(pids.redis)?,
-            postgres: pids.postmaster.map_or(Ok(Duration::ZERO), cpu_with_children)?,
+            postgres: pids
+                .postmaster
+                .map_or(Ok(Duration::ZERO), cpu_with_children)?,
             provider: cpu(pids.provider)?,
         })
     }
@@ -344,7 +374,11 @@ impl Cost {
 }
 
 fn report(args: &Args, pids: &Pids, cost: &Cost, mut lags: Vec<f64>) -> anyhow::Result<()> {
-    let database = if args.database == "sqlite" { "sqlite" } else { "postgres" };
+    let database = if args.database == "sqlite" {
+        "sqlite"
+    } else {
+        "postgres"
+    };
     let figures = Figures::of(
         "fleet",
         &json!({
@@ -356,19 +390,33 @@ fn report(args: &Args, pids: &Pids, cost: &Cost, mut lags: Vec<f64>) -> anyhow::
     let channels = f64::from(args.channels);
     let total_ms = quantile(&mut lags, 1.0).max(1.0);
     figures.print("refreshes_per_s", channels / total_ms * 1e3, "1/s");
-    figures.print("cpu_ms_per_refresh", cost.ours().as_secs_f64() * 1e3 / channels, "ms");
+    figures.print(
+        "cpu_ms_per_refresh",
+        cost.ours().as_secs_f64() * 1e3 / channels,
+        "ms",
+    );
     figures.print("cpu_fleet_s", cost.fleet.as_secs_f64(), "s");
     figures.print("cpu_redis_s", cost.redis.as_secs_f64(), "s");
     figures.print("cpu_postgres_s", cost.postgres.as_secs_f64(), "s");
     figures.print("cpu_provider_s", cost.provider.as_secs_f64(), "s");
-    figures.print("worker_resident_mib", peak_resident_mib(pids.worker)?, "MiB");
-    figures.print("scheduler_resident_mib", peak_resident_mib(pids.scheduler)?, "MiB");
+    figures.print(
+        "worker_resident_mib",
+        peak_resident_mib(pids.worker)?,
+        "MiB",
+    );
+    figures.print(
+        "scheduler_resident_mib",
+        peak_resident_mib(pids.scheduler)?,
+        "MiB",
+    );
     figures.print("due_to_stored_p50_ms", quantile(&mut lags, 0.5), "ms");
     figures.print("due_to_stored_p99_ms", quantile(&mut lags, 0.99), "ms");
     Ok(())
 }
 
 fn path(path: &Path) -> anyhow::Result<String> {
-    let text = path.to_str().context("the temporary directory is no UTF-8")?;
+    let text = path
+        .to_str()
+        .context("the temporary directory is no UTF-8")?;
     Ok(text.to_owned())
 }

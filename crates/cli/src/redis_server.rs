@@ -223,8 +223,8 @@ async fn end_earlier(dir: &Path) -> anyhow::Result<()> {
     };
     match dialogue::ask(&endpoint, "PING").await {
         Err(error) if is_nobody(&error) => return Ok(()),
-        // It answers, if only that it is still loading.
-        Err(error) if error.kind() == io::ErrorKind::Other => {}
+        // It answers, if only that it is still loading; or it is about to end.
+        Err(error) if error.kind() == io::ErrorKind::Other || is_ending(&error) => {}
         Err(error) if endpoint.is_port() && error.kind() == io::ErrorKind::PermissionDenied => {
             // Somebody else took the port: not ours, and left alone.
             return Ok(());
@@ -260,6 +260,17 @@ fn is_nobody(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+    )
+}
+
+/// The server that `up` takes along when it is killed may still accept a connection.
+fn is_ending(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::UnexpectedEof
     )
 }
 

@@ -1,0 +1,9 @@
+//! The program as its users meet it: started, talked to, stopped and killed.
+
+mod demo;
+mod fleet;
+mod harness;
+mod refusals;
+mod roles;
+mod tools;
+mod up;
