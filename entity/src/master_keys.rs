@@ -11,6 +11,8 @@ pub struct Model {
     pub id: String,
     /// Whether new envelopes are sealed with it; exactly one is.
     pub active: bool,
+    /// Tells whether a key of this id is the one that was first used under it.
+    pub check_value: Option<Vec<u8>>,
     /// When it was first used.
     pub created_at: i64,
 }

@@ -1,7 +1,7 @@
 //! The processes, and the ids of the master keys.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{big_integer, boolean, string, text, uuid};
+use sea_orm_migration::schema::{big_integer, blob_null, boolean, string, text, uuid};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -29,6 +29,7 @@ impl MigrationTrait for Migration {
                     .table("master_keys")
                     .col(string("id").primary_key())
                     .col(boolean("active"))
+                    .col(blob_null("check_value"))
                     .col(big_integer("created_at"))
                     .to_owned(),
             )

@@ -110,7 +110,8 @@ pub(crate) async fn open_queues(
 ///
 /// # Errors
 ///
-/// If the keys are wrong, or that key is not among them.
+/// If the keys are wrong, that key is not among them, or one of them is not the
+/// key that the fleet knows under its id: what it sealed would not open elsewhere.
 pub(crate) async fn open_vault(
     loaded: &Loaded,
     keys: &SecretString,
@@ -126,6 +127,18 @@ pub(crate) async fn open_vault(
             loaded.told("master_keys"),
             known.join(", ")
         );
+    }
+    for id in known {
+        let ours = ring.check_value(id).unwrap_or_default();
+        if let Some(check) = store.key_check(id, ours).await?
+            && !ring.is_key_of(id, &check)
+        {
+            bail!(
+                "{} holds another key under the id '{id}' than the one that the fleet has sealed \
+                 with; set that one, or give the new one an id of its own",
+                loaded.told("master_keys")
+            );
+        }
     }
     Ok(Arc::new(Vault::new(ring, &active)?))
 }

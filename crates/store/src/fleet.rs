@@ -35,6 +35,11 @@ const FIRST_KEY: &str = "
 /// O(keys).
 const KEYS: &str = "SELECT id, active FROM master_keys ORDER BY id";
 
+/// O(1) on the key: the first check value stays.
+const KEY_CHECK: &str = "
+    UPDATE master_keys SET check_value = COALESCE(check_value, $2) WHERE id = $1
+    RETURNING check_value";
+
 /// What a process says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessInfo {
@@ -147,6 +152,23 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// The check value of a known key: the stored one; `ours` becomes it if there is
+    /// none yet. `None` if the key was never used to seal.
+    ///
+    /// It tells whether two processes mean the same key by one id.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the database fails.
+    pub async fn key_check(&self, id: &str, ours: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = self
+            .pools
+            .write_returning(KEY_CHECK, [id.into(), ours.into()])
+            .await?;
+        row.map(|row| Ok(row.try_get("", "check_value")?))
+            .transpose()
     }
 
     async fn stored_key(&self) -> Result<Option<String>, StoreError> {

@@ -232,7 +232,7 @@ fn fingerprint_of(envelope: &[u8]) -> [u8; 16] {
     fingerprint
 }
 
-fn encrypt(cipher: &XChaCha20Poly1305, plain: &[u8], context: &[u8]) -> Vec<u8> {
+pub(crate) fn encrypt(cipher: &XChaCha20Poly1305, plain: &[u8], context: &[u8]) -> Vec<u8> {
     let nonce = XNonce::generate();
     let message = Payload {
         msg: plain,
@@ -246,7 +246,7 @@ fn encrypt(cipher: &XChaCha20Poly1305, plain: &[u8], context: &[u8]) -> Vec<u8> 
     out
 }
 
-fn decrypt(
+pub(crate) fn decrypt(
     cipher: &XChaCha20Poly1305,
     nonce_and_sealed: &[u8],
     context: &[u8],

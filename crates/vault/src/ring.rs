@@ -8,8 +8,12 @@ use chacha20poly1305::aead::{Generate as _, Key};
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::envelope::{decrypt, encrypt};
+
 const KEY_BYTES: usize = 32;
 const ID_MAX: usize = 32;
+/// What check values hold.
+const CHECKED: &[u8] = b"tokenfleet key check 1";
 
 /// Master keys by id: all of them open, the active one seals.
 #[derive(Clone)]
@@ -103,6 +107,22 @@ impl KeyRing {
         self.keys.keys().map(String::as_str)
     }
 
+    /// A value from which nobody learns the key, and by which [`KeyRing::is_key_of`]
+    /// knows it again; `None` if the ring has no such key. Two values of one key differ.
+    #[must_use]
+    pub fn check_value(&self, id: &str) -> Option<Vec<u8>> {
+        self.cipher(id)
+            .map(|cipher| encrypt(cipher, CHECKED, id.as_bytes()))
+    }
+
+    /// Whether this value was made with the ring's key of this id.
+    #[must_use]
+    pub fn is_key_of(&self, id: &str, check_value: &[u8]) -> bool {
+        self.cipher(id)
+            .and_then(|cipher| decrypt(cipher, check_value, id.as_bytes()))
+            .is_some()
+    }
+
     pub(crate) fn cipher(&self, id: &str) -> Option<&XChaCha20Poly1305> {
         self.keys.get(id)
     }
@@ -162,6 +182,19 @@ mod tests {
         let ring = KeyRing::parse(&KeyRing::generate("k1")).expect("a generated key");
 
         assert_eq!(ring.first_id(), "k1");
+    }
+
+    #[test]
+    fn a_key_is_known_again_by_its_check_value_and_a_namesake_is_not() {
+        let ring = KeyRing::parse(&KeyRing::generate("k1")).expect("a generated key");
+        let namesake = KeyRing::parse(&KeyRing::generate("k1")).expect("a generated key");
+
+        let value = ring.check_value("k1").expect("the ring has the key");
+
+        assert!(ring.is_key_of("k1", &value));
+        assert!(!namesake.is_key_of("k1", &value));
+        assert!(!ring.is_key_of("k2", &value));
+        assert_eq!(ring.check_value("k2"), None);
     }
 
     #[test]

@@ -96,6 +96,20 @@ fn a_master_key_other_than_the_one_that_sealed() {
 }
 
 #[test]
+fn another_master_key_under_a_known_id() {
+    let site = Site::new();
+    site.start(&UP, "Ctrl-C stops it.").stop();
+    let namesake = "k1:QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=";
+    let site = site.env("TOKENFLEET_MASTER_KEYS", namesake);
+
+    assert_refused(
+        &site,
+        &UP,
+        &["TOKENFLEET_MASTER_KEYS", "another key under the id 'k1'"],
+    );
+}
+
+#[test]
 fn a_lease_shorter_than_the_provider_timeout_allows() {
     let site = Site::new().env("TOKENFLEET_WORKER__REFRESH_LEASE", "45s");
 

@@ -9,6 +9,7 @@ use testkit::{Database, TestClock};
 testkit::each_database!(
     a_process_registers_lives_and_leaves,
     a_silent_process_is_forgotten_after_a_day,
+    the_first_check_value_of_a_key_stays,
     the_first_key_wins,
 );
 
@@ -75,4 +76,18 @@ async fn the_first_key_wins(database: Database) {
         active: true,
     };
     assert_eq!(store.known_keys().await.unwrap(), [known]);
+}
+
+async fn the_first_check_value_of_a_key_stays(database: Database) {
+    let store = database.store().await;
+    store.active_key("k1").await.unwrap();
+
+    let first = store.key_check("k1", vec![1]).await.unwrap();
+    let second = store.key_check("k1", vec![2]).await.unwrap();
+    let unknown = store.key_check("k2", vec![3]).await.unwrap();
+
+    assert_eq!(
+        (first, second, unknown),
+        (Some(vec![1]), Some(vec![1]), None)
+    );
 }
