@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 
 use domain::{ChannelState, Timestamp};
 use futures::future::try_join_all;
-use queue::{
-    JobId, JobState, JobView, NewJob, PushError, Pushed, QueueError, QueueName, Refused, When,
-};
+use queue::{JobId, JobState, JobView, NewJob, PushError, Pushed, QueueName, Refused, When};
 use store::{Channel, RefreshRequest};
 
 use crate::App;
@@ -76,35 +74,77 @@ pub(crate) fn admit(channel: &Channel) -> Result<(), Problem> {
 ///
 /// The 409 of [`admit`] if the channel has changed meanwhile; 503 if the database is away.
 pub(crate) async fn one(app: &App, channel: &Channel, wish: Wish) -> Result<JobId, Problem> {
-    let id = promise(app, channel)
+    let promised = promise(app, channel)
         .await
-        .unwrap_or_else(|_| next_id(channel));
+        .unwrap_or_else(|_| Promised::new(channel));
     // The row comes first: a job that is done before the wish is written would be wished for again.
-    let text = id.to_string();
-    let at = wish.on_the_row();
-    if !app.store.request_refresh(channel.uid, at, &text).await? {
-        return Err(changed(app, channel).await?);
-    }
-    let queue = app.queues.queue(&id.queue);
-    match queue.push(job(channel, wish, &text)).await {
-        Ok(pushed) => Ok(pushed.id().clone()),
+    write(app, channel, wish, &promised.id).await?;
+    let queue = app.queues.queue(&promised.id.queue);
+    let pushed = match queue
+        .push(job(channel, wish, &promised.hint(channel)))
+        .await
+    {
+        Ok(pushed) => pushed.id().clone(),
         Err(PushError::Queue(error)) if error.is_transient() => {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "a refresh was asked for and waits on its row: Redis is away"
             );
-            Ok(id)
+            return Ok(promised.id);
         }
-        Err(error) => Err(Problem::internal(&error)),
+        Err(error) => return Err(Problem::internal(&error)),
+    };
+    if pushed != promised.id {
+        write(app, channel, wish, &pushed).await?;
+    }
+    Ok(pushed)
+}
+
+async fn write(app: &App, channel: &Channel, wish: Wish, id: &JobId) -> Result<(), Problem> {
+    let (at, text) = (wish.on_the_row(), id.to_string());
+    if app.store.request_refresh(channel.uid, at, &text).await? {
+        return Ok(());
+    }
+    Err(changed(app, channel).await?)
+}
+
+/// The job that a wish is promised before it is queued.
+struct Promised {
+    id: JobId,
+    /// It was in the queue a moment ago.
+    live: bool,
+}
+
+impl Promised {
+    fn new(channel: &Channel) -> Self {
+        let id = next_id(channel);
+        Self { id, live: false }
+    }
+
+    /// The id for a job that the push makes. Where a live job should take the push
+    /// over and has ended meanwhile, its id is spent: a new job must not have it.
+    fn hint(&self, channel: &Channel) -> JobId {
+        if self.live {
+            next_id(channel)
+        } else {
+            self.id.clone()
+        }
     }
 }
 
-/// The job that a wish is promised: the live one if there is one, so that the row
-/// does not promise a job that never comes to be.
-async fn promise(app: &App, channel: &Channel) -> Result<JobId, QueueError> {
+/// The live job if there is one, else what the row still promises: a flushed Redis
+/// forgets jobs, not promises.
+async fn promise(app: &App, channel: &Channel) -> Result<Promised, Problem> {
     let queue = app.queues.queue(&jobs::refresh_queue(&channel.provider));
-    let live = queue.find(&jobs::refresh_key(channel.uid)).await?;
-    Ok(live.map_or_else(|| next_id(channel), |job| job.id))
+    if let Some(job) = queue.find(&jobs::refresh_key(channel.uid)).await? {
+        return Ok(Promised {
+            id: job.id,
+            live: true,
+        });
+    }
+    let on_the_row = app.store.promise(channel.uid).await?;
+    let id = on_the_row.and_then(|promise| promise.job_id.parse().ok());
+    Ok(id.map_or_else(|| Promised::new(channel), |id| Promised { id, live: false }))
 }
 
 fn next_id(channel: &Channel) -> JobId {
@@ -125,46 +165,60 @@ async fn changed(app: &App, channel: &Channel) -> Result<Problem, Problem> {
 ///
 /// 503 if the database is away.
 pub(crate) async fn many(app: &App, channels: &[&Channel]) -> Result<Vec<JobId>, Problem> {
-    let mut ids = promises(app, channels).await;
-    let requests: Vec<RefreshRequest> = channels
-        .iter()
-        .zip(&ids)
-        .map(|(channel, id)| RefreshRequest {
-            channel: channel.uid,
-            at: None,
-            job_id: id.to_string(),
-        })
-        .collect();
-    app.store.request_many(&requests).await?;
+    let promised = promises(app, channels).await;
+    let mut ids: Vec<JobId> = promised.iter().map(|it| it.id.clone()).collect();
+    let all: Vec<usize> = (0..ids.len()).collect();
+    write_many(app, channels, &ids, &all).await?;
     let mut by_queue: BTreeMap<QueueName, Vec<usize>> = BTreeMap::new();
     for (place, id) in ids.iter().enumerate() {
         by_queue.entry(id.queue.clone()).or_default().push(place);
     }
+    let mut other = Vec::new();
     for (name, places) in by_queue {
-        let jobs: Vec<NewJob> = places
-            .iter()
-            .map(|place| job(channels[*place], Wish::Now, &requests[*place].job_id))
-            .collect();
+        let new_job = |place: &usize| {
+            let channel = channels[*place];
+            job(channel, Wish::Now, &promised[*place].hint(channel))
+        };
+        let jobs: Vec<NewJob> = places.iter().map(new_job).collect();
         for (place, pushed) in places.into_iter().zip(push(app, &name, jobs).await?) {
-            if let Some(id) = pushed {
+            if let Some(id) = pushed.filter(|id| *id != ids[place]) {
                 ids[place] = id;
+                other.push(place);
             }
         }
     }
+    write_many(app, channels, &ids, &other).await?;
     Ok(ids)
 }
 
+/// Writes the wishes at these places on their rows.
+async fn write_many(
+    app: &App,
+    channels: &[&Channel],
+    ids: &[JobId],
+    places: &[usize],
+) -> Result<(), Problem> {
+    let request = |place: &usize| RefreshRequest {
+        channel: channels[*place].uid,
+        at: None,
+        job_id: ids[*place].to_string(),
+    };
+    let requests: Vec<RefreshRequest> = places.iter().map(request).collect();
+    Ok(app.store.request_many(&requests).await?)
+}
+
 /// What [`promise`] says of each; once Redis does not answer it is not asked again.
-async fn promises(app: &App, channels: &[&Channel]) -> Vec<JobId> {
-    let mut ids: Vec<JobId> = Vec::with_capacity(channels.len());
+async fn promises(app: &App, channels: &[&Channel]) -> Vec<Promised> {
+    let mut all: Vec<Promised> = Vec::with_capacity(channels.len());
     for some in channels.chunks(ASKED_AT_ONCE) {
         match try_join_all(some.iter().map(|channel| promise(app, channel))).await {
-            Ok(found) => ids.extend(found),
+            Ok(found) => all.extend(found),
             Err(_) => break,
         }
     }
-    ids.extend(channels[ids.len()..].iter().map(|channel| next_id(channel)));
-    ids
+    let rest = &channels[all.len()..];
+    all.extend(rest.iter().map(|channel| Promised::new(channel)));
+    all
 }
 
 /// Pushes to one queue; `None` where the wish waits on its row, because Redis is away.
@@ -196,7 +250,8 @@ fn id_of(answer: Result<Pushed, Refused>) -> Result<Option<JobId>, Problem> {
     }
 }
 
-fn job(channel: &Channel, wish: Wish, id: &str) -> NewJob {
+fn job(channel: &Channel, wish: Wish, id: &JobId) -> NewJob {
+    let last_error = channel.last_error.as_ref();
     let end = channel.access_expires_at;
     let deadline = match wish {
         // Who waits goes first among the jobs of the tenant.
@@ -210,7 +265,8 @@ fn job(channel: &Channel, wish: Wish, id: &str) -> NewJob {
         generation: channel.generation,
         when: wish.in_the_queue(),
         deadline,
-        id: Some(id),
+        not_before: jobs::held_until(last_error.map(|error| (error.class, &error.details))),
+        id: Some(&id.to_string()),
     })
 }
 

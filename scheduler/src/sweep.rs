@@ -68,6 +68,7 @@ fn job_of(due: &Due) -> NewJob {
             .access_expires_at
             .or(due.due_at)
             .unwrap_or(Timestamp::from_millis(i64::MAX)),
+        not_before: None,
         id: due.request_job_id.as_deref(),
     })
 }

@@ -30,6 +30,9 @@ pub use process::{Process, ProcessError};
 /// Time to store an answer after the provider's time-out.
 const ANSWER_RESERVE: Duration = Duration::from_secs(10);
 
+/// Time for the queue to hear of jobs that ended after the drain.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// What the jobs need; one per process.
 #[derive(Debug)]
 pub struct Deps {
@@ -150,9 +153,18 @@ pub async fn run(
         workers.spawn(running);
     }
     started(health);
-    let ended = drain(&context, workers).await;
+    let ended = drain(&context, &mut workers).await;
     await_answers(&context).await;
+    settle(workers).await;
     ended
+}
+
+/// Lets jobs whose answers have come after the drain tell the queue so.
+async fn settle(mut workers: JoinSet<Result<(), WorkerError>>) {
+    let all = async { while workers.join_next().await.is_some() {} };
+    if tokio::time::timeout(LAST_WORDS, all).await.is_err() {
+        tracing::warn!("jobs still run; the queue hands them out again when their lease ends");
+    }
 }
 
 /// Waits for the requests that have left, and for the storing of their answers.
@@ -171,7 +183,7 @@ async fn await_answers(context: &Context) {
 /// Waits for the workers; once a shutdown was asked for, no longer than the drain.
 async fn drain(
     context: &Context,
-    mut workers: JoinSet<Result<(), WorkerError>>,
+    workers: &mut JoinSet<Result<(), WorkerError>>,
 ) -> Result<(), RunError> {
     let deadline = async {
         context.stopping.cancelled().await;

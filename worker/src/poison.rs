@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use domain::{AttemptOutcome, AttemptRecord, Details, ErrorClass, Timestamp, reason};
 use jobs::RefreshChannel;
-use queue::{JobView, PoisonHook};
+use queue::{JobState, JobView, PoisonHook};
 use store::Store;
 use uuid::Uuid;
 
 /// Pause between tries to write the record while the database is away.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Records a job that crashed its worker too often, or that no handler understood.
+/// Records a job that crashed its worker too often, that no handler understood, or
+/// that was cancelled while it waited for its next try.
 pub(crate) fn recorder(store: Store) -> PoisonHook {
     Arc::new(move |job| {
         let store = store.clone();
@@ -25,7 +26,12 @@ async fn record(store: &Store, job: &JobView) {
         tracing::error!(job.id = %job.id, "a job with an unreadable payload was given up");
         return;
     };
-    tracing::error!(job.id = %job.id, channel.uid = %ids.channel, "a job was given up as poison");
+    let (class, details) = if job.state == JobState::Cancelled {
+        (ErrorClass::Cancelled, Details::default())
+    } else {
+        tracing::error!(job.id = %job.id, channel.uid = %ids.channel, "a job was given up as poison");
+        (ErrorClass::Fatal, Details::because(reason::POISON))
+    };
     let started_at = job.started_at_ms.unwrap_or(job.created_at_ms);
     let record = AttemptRecord {
         uid: Uuid::now_v7(),
@@ -35,11 +41,11 @@ async fn record(store: &Store, job: &JobView) {
         attempt: job.attempt,
         started_at: Timestamp::from_millis(started_at),
         duration: Duration::ZERO,
-        outcome: AttemptOutcome::Failed(ErrorClass::Fatal),
+        outcome: AttemptOutcome::Failed(class),
         ends_job: true,
         generation: None,
         new_expires_at: None,
-        details: Details::because(reason::POISON),
+        details,
     };
     while let Err(error) = store.record(record.clone()).await {
         tracing::warn!(

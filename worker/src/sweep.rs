@@ -85,6 +85,12 @@ fn job_of(channel: &Channel) -> NewJob {
         deadline: channel
             .access_expires_at
             .unwrap_or(Timestamp::from_millis(i64::MAX)),
+        not_before: jobs::held_until(
+            channel
+                .last_error
+                .as_ref()
+                .map(|it| (it.class, &it.details)),
+        ),
         id: None,
     })
 }

@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, Request};
 use http::{HeaderMap, header};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
 use super::explain::explain;
@@ -83,6 +83,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let text = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
+    must_be_an_object(text)?;
     let mut json = serde_json::Deserializer::from_str(text);
     let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
@@ -95,6 +96,15 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     })?;
     json.end().map_err(|error| not_json(&error))?;
     Ok(value)
+}
+
+/// Refuses every other JSON value: serde would take a list for a structure, its
+/// items for the fields in their order.
+fn must_be_an_object(text: &str) -> Result<(), Problem> {
+    if text.trim_start().starts_with('{') || serde_json::from_str::<IgnoredAny>(text).is_err() {
+        return Ok(());
+    }
+    Err(Problem::invalid_field("body", "must be a JSON object"))
 }
 
 fn not_json(error: &serde_json::Error) -> Problem {

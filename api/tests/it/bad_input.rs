@@ -20,6 +20,7 @@ testkit::each_database!(
     what_is_not_declared_as_json_is_refused,
     wrong_types_are_named_without_their_value,
     unknown_fields_are_named,
+    a_list_in_the_place_of_an_object_is_refused,
     missing_and_repeated_fields_are_named,
     a_body_above_the_limit_is_refused,
     a_body_above_the_limit_that_was_not_announced_is_refused,
@@ -194,6 +195,25 @@ async fn wrong_types_are_named_without_their_value(database: Database) {
         ids.problem(),
         problem(422, "invalid_input", &["channel_ids[1]"])
     );
+}
+
+async fn a_list_in_the_place_of_an_object_is_refused(database: Database) {
+    let world = World::start(database).await;
+    world.tenant("t1").await;
+    let path = "/api/v1/tenants/t1/schedule";
+
+    let answers = [
+        world.post_json(TENANTS, json!(["t2", "x"])).await,
+        world.post_json(TENANTS, json!([])).await,
+        world.post_json(TENANTS, json!("t2")).await,
+        world.put_json(path, json!([10])).await,
+    ];
+
+    for answer in answers {
+        assert_eq!(answer.problem(), problem(422, "invalid_input", &["body"]));
+    }
+    assert_eq!(world.get("/api/v1/tenants/t2").await.status, 404);
+    assert_eq!(world.get(path).await.status, 404);
 }
 
 async fn unknown_fields_are_named(database: Database) {

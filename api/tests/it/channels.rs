@@ -112,7 +112,11 @@ async fn an_unknown_provider_is_answered_with_those_that_exist(database: Databas
         problem(422, "invalid_input", &["provider"])
     );
     let message = answer.json()["errors"][0]["message"].clone();
-    assert_eq!(message, "must be one of facebook, facturify, tiktok");
+    assert_eq!(
+        message,
+        "must be one of facebook, facturify, instagram, service_token, tiktok, tiktok_business, \
+         tiktok_legacy, whatsapp"
+    );
 }
 
 async fn an_import_names_every_field_that_is_wrong(database: Database) {

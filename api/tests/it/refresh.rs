@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use domain::{AttemptOutcome, ChannelState, Timestamp};
+use domain::{AttemptOutcome, ChannelState, Details, ErrorClass, Timestamp};
 use insta::{allow_duplicates, assert_json_snapshot};
 use serde_json::json;
+use store::{Change, Failure, LastError, LeaseOutcome};
 use testkit::Database;
 use tokio::time::Instant;
 
@@ -18,6 +19,7 @@ testkit::each_database!(
     s2_1_without_waiting_the_answer_is_a_job,
     s2_1_when_the_wait_is_over_the_answer_is_the_job_and_it_goes_on,
     s2_1_a_throttled_job_says_when_it_is_tried_again,
+    s2_1_a_providers_pause_outlives_the_job_that_was_told,
     s2_1_two_callers_share_one_job,
     s2_1_a_channel_that_needs_a_person_or_is_paused_conflicts,
     s2_1_a_channel_that_never_expires_needs_nothing,
@@ -30,6 +32,7 @@ testkit::each_database!(
     s2_4_a_later_refresh_stands_in_the_queue_and_on_the_row,
     s2_4_an_earlier_job_stays_where_it_is,
     s2_4_refresh_now_moves_a_later_job_to_now,
+    s2_4_refresh_now_keeps_the_id_that_was_promised_before_a_flush,
 );
 
 const CHANNEL: &str = "/api/v1/tenants/t1/channels/a";
@@ -144,6 +147,52 @@ async fn s2_1_a_throttled_job_says_when_it_is_tried_again(database: Database) {
     let retry_at = Timestamp::parse(json["retry_at"].as_str().unwrap()).unwrap();
     let left = retry_at.since(world.store.now().await.unwrap());
     assert!(left > Duration::from_secs(80) && left <= pause, "{left:?}");
+}
+
+async fn s2_1_a_providers_pause_outlives_the_job_that_was_told(database: Database) {
+    let world = world_with_channel(database).await;
+    let retry_at = world
+        .store
+        .now()
+        .await
+        .unwrap()
+        .plus(Duration::from_secs(90));
+    throttle(&world, retry_at).await;
+
+    let answer = world.post(&format!("{CHANNEL}/refresh?wait=0")).await;
+
+    let json = answer.json();
+    assert_eq!(json["state"], "delayed", "{}", answer.text);
+    assert_eq!(json["retry_at"], json!(retry_at));
+}
+
+/// The provider asked for a pause, and the job that it told is gone.
+async fn throttle(world: &World, retry_at: Timestamp) {
+    let tenant = world.store.tenant(&"t1".parse().unwrap()).await.unwrap();
+    let id = "a".parse().unwrap();
+    let channel = world.store.channel(tenant.unwrap().uid, &id).await.unwrap();
+    let request = testkit::lease_request(&channel.unwrap());
+    let LeaseOutcome::Leased(lease) = world.store.lease(request).await.unwrap() else {
+        panic!("no lease");
+    };
+    let details = Details {
+        retry_at: Some(retry_at),
+        ..Details::default()
+    };
+    let change = Change::Failed(Failure {
+        state: None,
+        next_handout_at: None,
+        error: LastError {
+            class: ErrorClass::RateLimited,
+            in_a_row: 1,
+            at: lease.leased_at,
+            details,
+        },
+        counts_as_failure: false,
+        no_answer: false,
+    });
+    let finish = testkit::finish(&lease, "gone", change);
+    world.store.finish(finish).await.unwrap();
 }
 
 async fn s2_1_two_callers_share_one_job(database: Database) {
@@ -381,4 +430,17 @@ async fn s2_4_refresh_now_moves_a_later_job_to_now(database: Database) {
     let id = later.json()["job_id"].as_str().unwrap().to_owned();
     let record = world.store.job_result(&id).await.unwrap().unwrap();
     assert_eq!(record.outcome, AttemptOutcome::Refreshed);
+}
+
+async fn s2_4_refresh_now_keeps_the_id_that_was_promised_before_a_flush(database: Database) {
+    let world = world_with_channel(database).await;
+    let path = format!("{CHANNEL}/refresh/schedule");
+    let later = world.post_json(&path, json!({"delay_minutes": 10})).await;
+    flush(&world).await;
+    let _worker = StubWorker::start(&world, Ending::Fresh);
+
+    let now = world.post(&format!("{CHANNEL}/refresh")).await;
+
+    assert_eq!(now.status, 200, "{}", now.text);
+    assert_eq!(now.json()["job_id"], later.json()["job_id"]);
 }

@@ -154,6 +154,7 @@ fn finish(lease: &Lease, context: &JobContext, ending: &Ending) -> (Finish, Outc
                 next_handout_at: None,
                 error: LastError {
                     class,
+                    in_a_row: 1,
                     at: now,
                     details: details.clone(),
                 },

@@ -101,7 +101,7 @@ impl Window {
     #[must_use]
     pub fn plan(&self, uid: ChannelUid, issued_at: Timestamp, expires_at: Timestamp) -> Plan {
         let lifetime = expires_at.since(issued_at);
-        let latest_at = expires_at.minus(self.latest.min(lifetime / 4));
+        let latest_at = self.latest_at(issued_at, expires_at);
         let due_at = match self.target {
             Margin::AfterIssue(pause) => issued_at.plus(pause.min(lifetime / 2)),
             Margin::Fixed(margin) => before_end(uid, expires_at, lifetime, margin),
@@ -121,7 +121,12 @@ impl Window {
     /// A token that does not live as long as the rule asks is not bound by it.
     #[must_use]
     pub fn too_young(&self, issued_at: Timestamp, expires_at: Timestamp, now: Timestamp) -> bool {
-        now < self.old_enough_at(issued_at, expires_at)
+        now < self.old_enough_at(issued_at, self.latest_at(issued_at, expires_at))
+    }
+
+    fn latest_at(&self, issued_at: Timestamp, expires_at: Timestamp) -> Timestamp {
+        let lifetime = expires_at.since(issued_at);
+        expires_at.minus(self.latest.min(lifetime / 4))
     }
 
     fn old_enough_at(&self, issued_at: Timestamp, before: Timestamp) -> Timestamp {
@@ -236,6 +241,19 @@ mod tests {
         assert!(plan.due_at < at(3600));
         assert!(!Window::SIXTY_DAYS.too_young(at(0), at(3600), at(10)));
         assert!(Window::SIXTY_DAYS.too_young(at(0), at(5_184_000), at(86_399)));
+    }
+
+    #[test]
+    fn a_token_that_is_due_is_never_too_young() {
+        for hours in 1..100 {
+            let end = at(hours * 3600);
+            let plan = Window::SIXTY_DAYS.plan(ChannelUid::generate(), at(0), end);
+
+            assert!(
+                !Window::SIXTY_DAYS.too_young(at(0), end, plan.due_at),
+                "{hours} h"
+            );
+        }
     }
 
     #[test]

@@ -130,7 +130,7 @@ impl RefreshResult {
             channel_id: channel_id.to_owned(),
             job_id: Some(record.job_id.clone()),
             generation: record.generation,
-            new_expires_at: record.new_expires_at,
+            new_expires_at: record.new_expires_at.filter(|_| success),
             error,
             details: (!record.details.is_empty()).then(|| record.details.clone()),
         }

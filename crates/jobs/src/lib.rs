@@ -4,7 +4,7 @@
 //! reported token and the scheduler all end in [`refresh`], so that there is one
 //! live job per channel whoever asks.
 
-use domain::{ChannelUid, Generation, ProviderName, TenantUid, Timestamp};
+use domain::{ChannelUid, Details, ErrorClass, Generation, ProviderName, TenantUid, Timestamp};
 use queue::{JobId, NewJob, QueueName, When};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -51,6 +51,8 @@ pub struct RefreshRequest<'a> {
     pub when: When,
     /// Until when it should be done; earlier ones go first within a tenant.
     pub deadline: Timestamp,
+    /// Until when the provider wants to be left alone, whoever asks.
+    pub not_before: Option<Timestamp>,
     /// The id that a new job gets, because somebody was already told it.
     pub id: Option<&'a str>,
 }
@@ -104,9 +106,21 @@ pub fn refresh(request: RefreshRequest<'_>) -> NewJob {
         request.when,
     );
     job.deadline_ms = request.deadline.as_millis();
+    job.not_before_ms = request.not_before.map_or(0, Timestamp::as_millis);
     job.version = u64::try_from(request.generation.0).unwrap_or(0);
     job.id_hint = request.id.and_then(|id| id.parse().ok());
     job
+}
+
+/// Until when a provider wants to be left alone, given what a channel met last.
+///
+/// The job that was told may be gone (cancelled, flushed); the provider's word stays.
+#[must_use]
+pub fn held_until(last_error: Option<(ErrorClass, &Details)>) -> Option<Timestamp> {
+    match last_error {
+        Some((ErrorClass::RateLimited, details)) => details.retry_at,
+        _ => None,
+    }
 }
 
 /// The job that sweeps a tenant for one slot.
@@ -187,6 +201,7 @@ mod tests {
                 generation: Generation(4),
                 when,
                 deadline: Timestamp::from_secs(9),
+                not_before: None,
                 id: None,
             })
         };

@@ -67,10 +67,17 @@ pub struct Channel {
 pub struct LastError {
     /// The class.
     pub class: ErrorClass,
+    /// How often in a row the class came, at least 1.
+    #[serde(default = "once")]
+    pub in_a_row: u32,
     /// When.
     pub at: Timestamp,
     /// What is known beside.
     pub details: Details,
+}
+
+const fn once() -> u32 {
+    1
 }
 
 /// What is known about a set of credentials without opening it.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use domain::{AttemptRecord, ChannelState, Details, Grant, Timestamp, Verdict, reason};
+use domain::{AttemptRecord, ChannelState, Details, Generation, Grant, Timestamp, Verdict, reason};
 use providers::{Call, Provider, Rotation};
 use queue::{JobContext, Outcome};
 use store::{Finish, Finished, Lease};
@@ -180,7 +180,11 @@ impl Attempt {
         } = decision;
         let record = told.map(|told| self.record(told));
         if let Some(record) = &record {
-            self.log(record);
+            super::log(
+                record,
+                &self.lease.channel.provider,
+                self.lease.channel.id.as_str(),
+            );
         }
         let Some((change, attempt)) = change.zip(record.clone()) else {
             self.release().await;
@@ -194,16 +198,23 @@ impl Attempt {
         };
         match self.store(finish).await {
             Finished::Stored => outcome,
-            Finished::Fenced { generation, .. } => {
-                tracing::warn!(
-                    channel.generation = generation.0,
-                    "the channel was changed meanwhile"
-                );
-                let ending = Ending::already_refreshed(generation, None);
-                end_without_request(&self.context, &self.job, ending).await
-            }
+            Finished::Fenced { generation, state } => self.fenced(generation, state).await,
             Finished::Gone => Outcome::Cancelled,
         }
+    }
+
+    /// Somebody else had the channel when the answer was there.
+    async fn fenced(&self, generation: Generation, state: ChannelState) -> Outcome {
+        tracing::warn!(channel.generation = generation.0, %state, "an answer came too late");
+        if state == ChannelState::Deleting {
+            return Outcome::Cancelled;
+        }
+        if generation <= self.lease.channel.generation {
+            // Another worker holds the lease: what it does is this job's result too.
+            return self.job.postponed();
+        }
+        let ending = Ending::already_refreshed(generation, None);
+        end_without_request(&self.context, &self.job, ending).await
     }
 
     fn record(&self, told: Told) -> AttemptRecord {
@@ -259,24 +270,4 @@ impl Attempt {
             }
         }
     }
-
-    fn log(&self, record: &AttemptRecord) {
-        let details = &record.details;
-        let (outcome, reason) = (record.outcome.as_str(), text(details.reason.as_ref()));
-        let (code, trace) = (
-            text(details.provider_code.as_ref()),
-            text(details.trace_id.as_ref()),
-        );
-        let provider = &self.lease.channel.provider;
-        let duration_ms = record.duration.as_millis();
-        if record.ends_job {
-            tracing::info!(%provider, outcome, reason, code, trace, duration_ms, "job ended");
-        } else {
-            tracing::debug!(%provider, outcome, reason, code, trace, duration_ms, "job comes back");
-        }
-    }
-}
-
-fn text(value: Option<&String>) -> &str {
-    value.map_or("", String::as_str)
 }

@@ -14,6 +14,8 @@ use store::{Change, Channel, Facts, Failure, LastError};
 use super::due::PROBE;
 use super::permit::Refused;
 
+/// The shortest pause after a look that found nothing to do.
+const SOON: Duration = Duration::from_mins(1);
 /// Pause where the provider throttles without a delay.
 const THROTTLED: Backoff = Backoff {
     base: Duration::from_secs(8),
@@ -102,7 +104,7 @@ impl Situation<'_> {
                     reason: channel.reason.clone(),
                     access_expires_at: channel.access_expires_at,
                     refresh_expires_at: channel.refresh_expires_at,
-                    refresh_due_at: Some(next_look),
+                    refresh_due_at: Some(next_look.max(self.now.plus(SOON))),
                     external_id: None,
                     has_refresh_material: channel.has_refresh_material,
                 },
@@ -125,9 +127,9 @@ impl Situation<'_> {
         match verdict {
             Verdict::RateLimited { delay, .. } => self.throttled(delay, details),
             Verdict::Retry | Verdict::RetryThen { .. } if self.attempt < self.max_attempts => {
-                self.retried(details, false)
+                self.retried(details)
             }
-            verdict => self.given_up(&verdict, details, false),
+            verdict => self.given_up(&verdict, details),
         }
     }
 
@@ -136,12 +138,8 @@ impl Situation<'_> {
         let expires_at = fresh.lifetime.ends_at(self.sent_at);
         let plan = self.plan(&grant, fresh.lifetime, expires_at);
         let generation = self.channel.generation.next();
-        let extended = !self.gained_nothing(plan, expires_at);
-        let due_at = if extended {
-            plan
-        } else {
-            self.after_no_gain(expires_at)
-        };
+        let due_at = self.due_at(plan, expires_at);
+        let extended = self.extends(&grant, fresh.lifetime, expires_at);
         Decision {
             change: Some(Change::Stored {
                 sealed: seal(&grant),
@@ -166,11 +164,7 @@ impl Situation<'_> {
     fn confirmed(&self, fresh: &FreshTokens) -> Decision {
         let expires_at = fresh.lifetime.ends_at(self.sent_at);
         let plan = self.plan(self.grant, fresh.lifetime, expires_at);
-        let due_at = if self.gained_nothing(plan, expires_at) {
-            self.after_no_gain(expires_at)
-        } else {
-            plan
-        };
+        let due_at = self.due_at(plan, expires_at);
         Decision {
             change: Some(Change::Confirmed {
                 facts: self.facts(fresh, expires_at, due_at),
@@ -187,16 +181,25 @@ impl Situation<'_> {
     }
 
     fn failed(&self, error: &RefreshError) -> Decision {
-        let lost = error.may_have_reached_provider() && self.is_rotating();
-        let verdict = error.verdict().at_attempt(self.attempt);
-        if lost && verdict == Verdict::Retry {
-            return if self.attempt < self.max_attempts {
-                self.retried(error.details(), true)
-            } else {
-                self.given_up(&verdict, error.details(), true)
-            };
-        }
-        self.refused(verdict, error.details())
+        let lost = if self.may_be_spent(error) {
+            LostAnswer::Now
+        } else {
+            self.lost
+        };
+        Self { lost, ..*self }.refused(error.verdict(), error.details())
+    }
+
+    /// Whether the provider may have rotated without our having read the new
+    /// token: silence, a gateway that speaks for it, or a success nobody can read.
+    fn may_be_spent(&self, error: &RefreshError) -> bool {
+        let details = error.details();
+        let unreadable = details.reason.as_deref() == Some(reason::UNKNOWN_ANSWER);
+        let unheard = match details.http_status {
+            Some(502 | 504) => true,
+            Some(status) => unreadable && (200..300).contains(&status),
+            None => error.may_have_reached_provider(),
+        };
+        self.is_rotating() && unheard
     }
 
     /// The permit said no: nothing was sent, unless an earlier request of this
@@ -210,9 +213,8 @@ impl Situation<'_> {
         let details = Details::because(reason::NO_ANSWER);
         let lost = self.lost == LostAnswer::Now;
         Decision {
-            change: lost.then(|| {
-                Change::Failed(self.unchanged(ErrorClass::Retryable, details.clone(), true))
-            }),
+            change: lost
+                .then(|| Change::Failed(self.unchanged(ErrorClass::Retryable, details.clone()))),
             told: lost.then(|| self.told(ErrorClass::Retryable, false, details)),
             outcome,
         }
@@ -226,16 +228,14 @@ impl Situation<'_> {
         }
     }
 
-    fn retried(&self, mut details: Details, no_answer: bool) -> Decision {
+    fn retried(&self, mut details: Details) -> Decision {
         let pause = self.backoff.pause(self.attempt);
         details.retry_at = Some(self.now.plus(pause));
         let told = self.told(ErrorClass::Retryable, false, details.clone());
         Decision {
-            change: Some(Change::Failed(self.unchanged(
-                ErrorClass::Retryable,
-                details.clone(),
-                no_answer,
-            ))),
+            change: Some(Change::Failed(
+                self.unchanged(ErrorClass::Retryable, details.clone()),
+            )),
             told: Some(told),
             outcome: Outcome::Retry {
                 after: Some(pause),
@@ -247,14 +247,14 @@ impl Situation<'_> {
 
     fn throttled(&self, delay: Option<Duration>, mut details: Details) -> Decision {
         let delay = delay.unwrap_or_else(|| {
-            let ceiling = THROTTLED.ceiling(self.channel.failures.max(self.attempt));
+            let ceiling = THROTTLED.ceiling(self.in_a_row(ErrorClass::RateLimited));
             ceiling / 2 + full_jitter(ceiling / 2)
         });
         let until = self.now.plus(delay.clamp(Duration::from_secs(1), PROBE));
         details.retry_at = Some(until);
         let failure = Failure {
             next_handout_at: Some(until.plus(Duration::from_secs(15))),
-            ..self.unchanged(ErrorClass::RateLimited, details.clone(), false)
+            ..self.unchanged(ErrorClass::RateLimited, details.clone())
         };
         Decision {
             change: Some(Change::Failed(failure)),
@@ -264,7 +264,7 @@ impl Situation<'_> {
     }
 
     /// The job ends without fresh tokens.
-    fn given_up(&self, verdict: &Verdict, details: Details, no_answer: bool) -> Decision {
+    fn given_up(&self, verdict: &Verdict, details: Details) -> Decision {
         let class = verdict.class();
         let state = self.state_after(class, &details);
         let (next, counts) = match state {
@@ -278,7 +278,7 @@ impl Situation<'_> {
                 next_handout_at: Some(next),
                 error: self.last_error(class, details.clone()),
                 counts_as_failure: counts,
-                no_answer,
+                no_answer: self.lost == LostAnswer::Now,
             })),
             outcome: Outcome::Failed {
                 why: why(class, &details),
@@ -325,22 +325,31 @@ impl Situation<'_> {
         details
     }
 
-    fn unchanged(&self, class: ErrorClass, details: Details, no_answer: bool) -> Failure {
+    fn unchanged(&self, class: ErrorClass, details: Details) -> Failure {
         Failure {
             state: None,
             next_handout_at: None,
             error: self.last_error(class, details),
             counts_as_failure: false,
-            no_answer,
+            no_answer: self.lost == LostAnswer::Now,
         }
     }
 
     fn last_error(&self, class: ErrorClass, details: Details) -> LastError {
         LastError {
             class,
+            in_a_row: self.in_a_row(class),
             at: self.now,
             details,
         }
+    }
+
+    /// How often in a row the channel meets this class, this time included.
+    fn in_a_row(&self, class: ErrorClass) -> u32 {
+        let before = self.channel.last_error.as_ref();
+        before
+            .filter(|error| error.class == class)
+            .map_or(1, |error| error.in_a_row.saturating_add(1))
     }
 
     fn told(&self, class: ErrorClass, ends_job: bool, details: Details) -> Told {
@@ -353,7 +362,7 @@ impl Situation<'_> {
         }
     }
 
-    fn is_rotating(&self) -> bool {
+    pub(super) fn is_rotating(&self) -> bool {
         self.provider
             .is_none_or(|provider| provider.rotation() == Rotation::Rotating)
     }

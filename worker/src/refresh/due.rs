@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use domain::{Grant, Lifetime, Plan, Timestamp, Window, full_jitter, next_attempt_after_failure};
+use domain::{
+    Grant, Lifetime, Margin, Plan, Timestamp, Window, full_jitter, next_attempt_after_failure,
+};
 
 use super::decide::Situation;
 
@@ -36,22 +38,42 @@ impl Situation<'_> {
             .plan(self.channel.uid, issued_at, expires_at)
     }
 
-    /// Whether the provider answered with a token that lives no longer than the
-    /// old one and is due already: asking again at once would gain nothing.
-    pub(super) fn gained_nothing(&self, plan: Timestamp, expires_at: Option<Timestamp>) -> bool {
-        let no_longer = self
-            .channel
-            .access_expires_at
-            .zip(expires_at)
-            .is_some_and(|(old, new)| new <= old);
-        no_longer && plan <= self.now
-    }
-
-    /// When a token is looked at again that gained nothing: after half of what is
-    /// left, at least an hour, not after its end.
-    pub(super) fn after_no_gain(&self, expires_at: Option<Timestamp>) -> Timestamp {
+    /// When a token is looked at next that the provider answered with.
+    ///
+    /// One that lives no longer than the old one and is due already would gain
+    /// nothing by being asked for again at once: half of what is left is waited for,
+    /// at least an hour, not beyond its end.
+    pub(super) fn due_at(&self, plan: Timestamp, expires_at: Option<Timestamp>) -> Timestamp {
+        if plan > self.now || !self.lives_no_longer(expires_at) {
+            return plan;
+        }
         let left = expires_at.map_or(PROBE, |expires_at| expires_at.since(self.now));
         self.now.plus((left / 2).max(NOT_EXTENDED_PAUSE).min(left))
+    }
+
+    /// Whether an exchange did what it is for. Where tokens rotate, or come in two
+    /// steps, a shorter life is in the nature of the new token.
+    pub(super) fn extends(
+        &self,
+        grant: &Grant,
+        lifetime: Lifetime,
+        expires_at: Option<Timestamp>,
+    ) -> bool {
+        let in_two_steps = self.provider.is_some_and(|provider| {
+            let known = match lifetime {
+                Lifetime::For(duration) => Some(duration),
+                _ => None,
+            };
+            matches!(provider.window(grant, known).target, Margin::AfterIssue(_))
+        });
+        self.is_rotating() || in_two_steps || !self.lives_no_longer(expires_at)
+    }
+
+    fn lives_no_longer(&self, expires_at: Option<Timestamp>) -> bool {
+        self.channel
+            .access_expires_at
+            .zip(expires_at)
+            .is_some_and(|(old, new)| new <= old)
     }
 
     pub(super) fn after_failure(&self) -> Timestamp {

@@ -49,9 +49,9 @@ pub(crate) async fn refresh_channel(
     context: Arc<Context>,
     provider: ProviderName,
 ) -> Result<Outcome, BoxDynError> {
-    let job = Job::new(job, &task);
+    let job = Job::new(job, &task, provider);
     let asked_at = uptime();
-    let outcome = match lease(&context, &job, &provider).await {
+    let outcome = match lease(&context, &job).await {
         Ok(LeaseOutcome::Leased(lease)) => {
             let clock = Monotonic::since(lease.leased_at, asked_at);
             refresh_leased(&context, &job, task, *lease, clock).await
@@ -90,6 +90,7 @@ pub(crate) async fn refresh_channel(
 #[derive(Clone, Debug)]
 struct Job {
     id: String,
+    provider: ProviderName,
     tenant: TenantUid,
     channel: ChannelUid,
     generation: Generation,
@@ -100,10 +101,11 @@ struct Job {
 }
 
 impl Job {
-    fn new(job: RefreshChannel, task: &JobContext) -> Self {
+    fn new(job: RefreshChannel, task: &JobContext, provider: ProviderName) -> Self {
         let claimed_at = Timestamp::from_millis(task.claimed_at_ms());
         Self {
             id: task.id().to_string(),
+            provider,
             tenant: job.tenant,
             channel: job.channel,
             generation: Generation(i64::try_from(task.version()).unwrap_or(i64::MAX)),
@@ -120,16 +122,12 @@ impl Job {
 }
 
 /// Takes the lease; a holder that is proven dead is not waited for.
-async fn lease(
-    context: &Context,
-    job: &Job,
-    provider: &ProviderName,
-) -> Result<LeaseOutcome, store::StoreError> {
+async fn lease(context: &Context, job: &Job) -> Result<LeaseOutcome, store::StoreError> {
     let deps = &context.deps;
     // Of a provider that is not in the settings nothing is known: be careful.
     let rotation = deps
         .providers
-        .get(provider)
+        .get(&job.provider)
         .map_or(Rotation::Rotating, |provider| provider.rotation());
     let mut request = LeaseRequest {
         channel: job.channel,
@@ -255,7 +253,28 @@ async fn end_without_request(context: &Context, job: &Job, ending: Ending) -> Ou
         new_expires_at: ending.expires_at,
         details: ending.details,
     };
+    log(&record, &job.provider, "");
     end(context, job, Some(record), ending.then).await
+}
+
+/// One line for a job that ended, and one for those who look closer for a try that did not end it.
+fn log(record: &AttemptRecord, provider: &ProviderName, channel: &str) {
+    let details = &record.details;
+    let (outcome, reason) = (record.outcome.as_str(), text(details.reason.as_ref()));
+    let (code, trace) = (
+        text(details.provider_code.as_ref()),
+        text(details.trace_id.as_ref()),
+    );
+    let duration_ms = record.duration.as_millis();
+    if record.ends_job {
+        tracing::info!(%provider, channel, outcome, reason, code, trace, duration_ms, "job ended");
+    } else {
+        tracing::debug!(%provider, channel, outcome, reason, code, trace, duration_ms, "job comes back");
+    }
+}
+
+fn text(value: Option<&String>) -> &str {
+    value.map_or("", String::as_str)
 }
 
 /// Writes the record of a job that ended without a change of its channel.

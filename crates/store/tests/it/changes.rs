@@ -161,6 +161,7 @@ async fn a_repair_wins_over_a_refresh_that_is_under_way(database: Database) {
     };
     let error = LastError {
         class: ErrorClass::ReauthRequired,
+        in_a_row: 1,
         at: clock.now(),
         details: Details::because("revoked"),
     };

@@ -72,6 +72,7 @@ fn failed(error: &LastError, state: Option<(ChannelState, Option<String>)>) -> C
 fn refusal(clock: &TestClock) -> LastError {
     LastError {
         class: ErrorClass::Retryable,
+        in_a_row: 1,
         at: clock.now(),
         details: Details::because("unreachable"),
     }

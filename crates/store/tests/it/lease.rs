@@ -73,6 +73,7 @@ fn failure(at: Timestamp, no_answer: bool) -> Change {
         next_handout_at: None,
         error: LastError {
             class: ErrorClass::Retryable,
+            in_a_row: 1,
             at,
             details: Details::default(),
         },

@@ -327,6 +327,67 @@ fn a_silent_provider_that_rotates_leaves_the_intent_open() {
 }
 
 #[test]
+fn an_answer_after_a_lost_one_does_not_close_the_intent() {
+    let mut case = Case::new(Rotation::Rotating);
+    case.lost = LostAnswer::Now;
+    let throttled = Verdict::RateLimited {
+        delay: None,
+        source: DelaySource::ProviderDefault,
+    };
+
+    assert!(failed(&case.refuse(Verdict::Retry, "x")).3);
+    assert!(failed(&case.refuse(throttled, "x")).3);
+    case.attempt = 3;
+    assert!(failed(&case.refuse(Verdict::Retry, "x")).3);
+}
+
+#[test]
+fn a_gateways_error_or_an_unreadable_success_may_hide_a_rotation() {
+    let answer = |rotation, status, reason: &str| {
+        let case = Case::new(rotation);
+        let refusal = Refusal {
+            provider: case.provider.0.clone(),
+            verdict: Verdict::Retry,
+            details: Details {
+                http_status: Some(status),
+                ..Details::because(reason)
+            },
+        };
+        failed(&case.decide(Err(RefreshError::Refused(Box::new(refusal))))).3
+    };
+
+    assert!(answer(Rotation::Rotating, 502, "x"));
+    assert!(answer(Rotation::Rotating, 200, reason::UNKNOWN_ANSWER));
+    assert!(!answer(Rotation::Rotating, 503, "x"));
+    assert!(!answer(Rotation::Rotating, 200, "x"));
+    assert!(!answer(Rotation::Reusable, 502, "x"));
+}
+
+#[test]
+fn throttling_without_a_named_delay_backs_off_further_each_time() {
+    let mut case = Case::new(Rotation::Reusable);
+    let verdict = || Verdict::RateLimited {
+        delay: None,
+        source: DelaySource::ProviderDefault,
+    };
+    let mut longest = Duration::ZERO;
+    for times in 1..=6 {
+        let decision = case.refuse(verdict(), "x");
+        let Outcome::Snooze { until_ms, .. } = decision.outcome else {
+            panic!("not snoozed: {decision:?}");
+        };
+        let pause = Timestamp::from_millis(until_ms).since(NOW);
+        assert!(pause >= longest, "{times}: {pause:?} after {longest:?}");
+        longest = THROTTLED.ceiling(times);
+        let Some(Change::Failed(failure)) = decision.change else {
+            panic!("no failure");
+        };
+        assert_eq!(failure.error.in_a_row, times);
+        case.channel.last_error = Some(failure.error);
+    }
+}
+
+#[test]
 fn wrong_app_settings_leave_the_channel_as_it_is() {
     let decision = Case::new(Rotation::Rotating).refuse(Verdict::Misconfigured, "x");
 
