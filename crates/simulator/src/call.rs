@@ -1,6 +1,7 @@
 //! One request to a provider, read once.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, header};
@@ -33,6 +34,12 @@ impl Fields {
                 .map(|(name, value)| (Cow::into_owned(name), Cow::into_owned(value)))
                 .collect(),
         )
+    }
+
+    /// Reads a flat object of JSON whose values are all text; `None` if it is anything else.
+    pub(crate) fn of_json(text: &[u8]) -> Option<Self> {
+        let object: BTreeMap<String, String> = serde_json::from_slice(text).ok()?;
+        Some(Self(object.into_iter().collect()))
     }
 
     /// The first value with this name, `None` also if it is empty.

@@ -92,6 +92,8 @@ async fn mint(State(world): Shared, body: Bytes) -> Result<(StatusCode, Json<Val
 #[serde(deny_unknown_fields)]
 struct FleetOrder {
     count: u32,
+    #[serde(default)]
+    providers: Option<Vec<String>>,
 }
 
 async fn fleet(State(world): Shared, body: Bytes) -> Result<(StatusCode, Json<Value>), Refused> {
@@ -100,7 +102,10 @@ async fn fleet(State(world): Shared, body: Bytes) -> Result<(StatusCode, Json<Va
         let text = "count must be from 1 to 100000".to_owned();
         return Err(Refused(StatusCode::UNPROCESSABLE_ENTITY, text));
     }
-    let minted: Vec<Minted> = world.mint_fleet(order.count);
+    let minted: Vec<Minted> = match &order.providers {
+        Some(providers) => world.mint_fleet_of(order.count, providers)?,
+        None => world.mint_fleet(order.count),
+    };
     Ok((StatusCode::CREATED, Json(json!({ "grants": minted }))))
 }
 

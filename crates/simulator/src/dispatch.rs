@@ -33,7 +33,7 @@ pub(crate) async fn provider_request(
     request: Request<Body>,
 ) -> Result<Response<Body>, Cut> {
     let arrived_at = world.now();
-    let prefix = world.providers[provider].name().len() + 1;
+    let prefix = world.providers[provider].mount().len() + 1;
     let call = Call::read(request, prefix).await.ok_or(Cut)?;
     let desk = Desk {
         world: &world,

@@ -12,11 +12,11 @@ use crate::providers;
 pub enum FaultKind {
     /// The whole provider is away: 503 with a page of HTML, whatever is asked.
     Down,
-    /// 500 in the provider's own form.
+    /// The provider's own form of a failure, mostly HTTP 500.
     Status500,
     /// 503 without a body.
     Status503,
-    /// The provider's own form of throttling, HTTP 429.
+    /// The provider's own form of throttling, mostly HTTP 429.
     Status429,
     /// 500 with a page of HTML.
     Html500,
@@ -26,7 +26,7 @@ pub enum FaultKind {
     HugeBody,
     /// 302 to another address.
     Redirect,
-    /// The answer to a wrong app secret (at Facturify: a wrong key).
+    /// The answer to a wrong app secret (at Facturify: a wrong key; for a service token: 403).
     InvalidClient,
     /// The answer to a revoked grant.
     InvalidGrant,
@@ -133,7 +133,10 @@ pub enum FaultError {
         name: String,
     },
     /// No provider has this name.
-    #[error("'{name}' is no provider of the simulator; one of {}", providers::NAMES.join(", "))]
+    #[error(
+        "'{name}' is no provider of the simulator; one of {}",
+        providers::known()
+    )]
     Provider {
         /// What stood there.
         name: String,
@@ -210,7 +213,8 @@ impl Faults {
             faults.push(fault);
         }
         let faults = Self(faults);
-        for provider in providers::NAMES {
+        let own = faults.0.iter().filter_map(|fault| fault.provider);
+        for provider in providers::NAMES.into_iter().chain(own) {
             let sum: f64 = faults.rates(provider).iter().map(|(_, rate)| rate).sum();
             if sum > 1.0 + 1e-9 {
                 return Err(FaultError::Sum { provider });
@@ -291,9 +295,13 @@ impl FromStr for Faults {
 }
 
 fn known_provider(name: &str) -> Result<&'static str, FaultError> {
-    providers::canonical(name).ok_or_else(|| FaultError::Provider {
-        name: name.to_owned(),
-    })
+    let canonical = providers::canonical(name);
+    let mut known = providers::NAMES.into_iter();
+    known
+        .find(|known| *known == canonical)
+        .ok_or_else(|| FaultError::Provider {
+            name: name.to_owned(),
+        })
 }
 
 fn kinds() -> String {
@@ -306,7 +314,12 @@ mod tests {
 
     #[test]
     fn a_fault_survives_its_own_text() {
-        for text in ["status_500=0.2", "tiktok.cut_after_commit=0.05", "hang=1"] {
+        for text in [
+            "status_500=0.2",
+            "tiktok.cut_after_commit=0.05",
+            "oauth2:demo_body.hang=0.1",
+            "hang=1",
+        ] {
             assert_eq!(
                 text.parse::<Fault>().map(|f| f.to_string()),
                 Ok(text.to_owned())
@@ -330,7 +343,9 @@ mod tests {
         );
         assert_eq!(
             message("orkut.hang=0.1"),
-            "'orkut' is no provider of the simulator; one of facebook, tiktok, facturify"
+            "'orkut' is no provider of the simulator; one of facebook, instagram, tiktok, \
+             tiktok_business, tiktok_legacy, facturify, service_token, oauth2:demo, \
+             oauth2:demo_body, oauth2:demo_json; meta and whatsapp stand for facebook"
         );
         assert_eq!(
             message("hang=2"),

@@ -1,9 +1,11 @@
 //! A fleet for demos: many grants of all providers, due at once.
 
+use std::time::Duration;
+
 use domain::GrantKind;
 
 use crate::world::World;
-use crate::{MintRequest, Minted};
+use crate::{MintError, MintRequest, Minted};
 
 const FIRST: [&str; 16] = [
     "Café",
@@ -43,7 +45,7 @@ const SECOND: [&str; 16] = [
 ];
 
 impl World {
-    /// Mints `count` grants of every provider and kind.
+    /// Mints `count` grants of every kind of Facebook, TikTok and Facturify.
     ///
     /// Of twenty: seven persons and two pages at Facebook, one system user, seven
     /// accounts at TikTok, three at Facturify. Every fourth system user has a token
@@ -59,8 +61,53 @@ impl World {
             .collect()
     }
 
+    /// Mints `count` grants of these providers in turn, due as soon as they are imported.
+    ///
+    /// # Errors
+    ///
+    /// [`MintError`] if a provider is not simulated, or there is none; nothing is minted then.
+    pub(crate) fn mint_fleet_of<S: AsRef<str>>(
+        &self,
+        count: u32,
+        providers: &[S],
+    ) -> Result<Vec<Minted>, MintError> {
+        if providers.is_empty() {
+            let problem = "must name one at least";
+            return Err(MintError::Field {
+                field: "providers",
+                problem,
+            });
+        }
+        let names = providers.iter().map(AsRef::as_ref);
+        if let Some(name) = names.clone().find(|name| self.provider(name).is_none()) {
+            let name = name.to_owned();
+            return Err(MintError::Provider { name });
+        }
+        let wanted = usize::try_from(count).unwrap_or(usize::MAX);
+        let turns = names.cycle().take(wanted);
+        let minted = turns.map(|name| self.mint(&self.due_order(name)));
+        Ok(minted.collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
+    /// The plainest grant of a provider that is due at once.
+    fn due_order(&self, provider: &str) -> MintRequest {
+        let order = MintRequest::of(provider);
+        let last_twelfth = |lifetime: Duration| {
+            let left = i64::try_from(lifetime.as_secs() / 12).unwrap_or(0);
+            MintRequest::of(provider).expires_in(left)
+        };
+        match provider {
+            "facebook" | "meta" => last_twelfth(self.lifetimes.user),
+            "whatsapp" => last_twelfth(self.lifetimes.system_user),
+            "instagram" => last_twelfth(self.lifetimes.instagram),
+            // Their keys bring the first token.
+            "facturify" | "service_token" => order,
+            _ => order.expires_in(0),
+        }
+    }
+
     fn fleet_order(&self, nth: u32) -> MintRequest {
-        let facebook = |kind, secs: std::time::Duration| {
+        let facebook = |kind, secs: Duration| {
             let left = i64::try_from(secs.as_secs() / 12).unwrap_or(0);
             MintRequest::of("facebook").kind(kind).expires_in(left)
         };

@@ -23,6 +23,8 @@ pub(crate) struct Grant {
     /// Index of the provider in the registry.
     pub(crate) provider: usize,
     pub(crate) kind: Option<GrantKind>,
+    /// The name under which tenants import it, if that is not the provider's own.
+    pub(crate) guise: Option<&'static str>,
     pub(crate) scenario: Scenario,
     /// How often the scenario has acted.
     pub(crate) acted: u32,
@@ -68,6 +70,7 @@ impl Grant {
             number,
             provider,
             kind: None,
+            guise: None,
             scenario: Scenario::default(),
             acted: 0,
             generation: 0,

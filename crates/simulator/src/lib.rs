@@ -3,8 +3,9 @@
 //!
 //! One port serves all of them: `/facebook` stands for `https://graph.facebook.com`,
 //! `/tiktok` for `https://open.tiktokapis.com`, `/facturify` for
-//! `https://api.facturify.com`. What steers the simulator is under `/_sim/`, and
-//! the same things are methods of [`Running`].
+//! `https://api.facturify.com`, and so on: [`Running::base_url`] knows each.
+//! What steers the simulator is under `/_sim/`, and the same things are methods
+//! of [`Running`].
 //!
 //! ```no_run
 //! # extern crate tokenfleet_simulator as simulator;
@@ -40,9 +41,11 @@ mod visit;
 mod world;
 
 pub use config::{
-    App, FACTURIFY_API_KEY, FACTURIFY_API_SECRET, FacebookSettings, FacturifySettings, Latency,
-    META_APP_ID, META_APP_SECRET, RefreshMethod, ReusePolicy, SimulatorConfig, TIKTOK_CLIENT_KEY,
-    TIKTOK_CLIENT_SECRET, TikTokSettings,
+    App, BodyFormat, ClientAuth, FACTURIFY_API_KEY, FACTURIFY_API_SECRET, FacebookSettings,
+    FacturifySettings, InstagramSettings, Latency, META_APP_ID, META_APP_SECRET, OAUTH2_CLIENT_ID,
+    OAUTH2_CLIENT_SECRET, OAuth2Settings, RefreshMethod, ReusePolicy, Rotation,
+    ServiceTokenSettings, SimulatorConfig, TIKTOK_APP_ID, TIKTOK_APP_SECRET, TIKTOK_CLIENT_KEY,
+    TIKTOK_CLIENT_SECRET, TikTokBusinessSettings, TikTokLegacySettings, TikTokSettings,
 };
 pub use fault::{Fault, FaultError, FaultKind, Faults};
 pub use grants::GrantView;

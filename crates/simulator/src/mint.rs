@@ -21,26 +21,31 @@ const SECS_MAX: i64 = 100 * 366 * 86_400;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MintRequest {
-    /// `facebook` (or `meta`), `tiktok` or `facturify`.
+    /// `facebook` (or `meta`), `whatsapp`, `instagram`, `tiktok`, `tiktok_business`,
+    /// `tiktok_legacy`, `facturify`, `service_token` or `oauth2:<name>`.
     pub provider: String,
-    /// What Meta tells apart; a person's token if absent. Refused elsewhere.
+    /// What Meta tells apart; a person's token if absent, at `whatsapp` a system user's.
+    /// Refused elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<GrantKind>,
     /// How many, 1–100,000; one if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
     /// Seconds until the access token ends, 0 or less for one that is past its
-    /// end; the provider's full lifetime if absent. Refused at Facturify, where
-    /// a key is minted and no token.
+    /// end; the provider's full lifetime if absent. Refused at Facturify and
+    /// for service tokens, where a key is minted and no access token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<i64>,
-    /// Whether the access token has no end: Meta's system users and pages.
+    /// Whether the access token has no end: Meta's system users and pages, advertisers at
+    /// TikTok; for a service token, whether it is itself without an end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub never_expires: bool,
     /// Seconds since the access token was issued; if absent, the full lifetime less `expires_in`.
+    /// An Instagram token without both is a day old, as it must be to be refreshed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age: Option<u32>,
-    /// Seconds until the refresh token ends; the provider's full lifetime if absent. TikTok only.
+    /// Seconds until the refresh token ends, or the service token; the provider's full
+    /// lifetime if absent. Refused where there is neither.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_expires_in: Option<i64>,
     /// Seconds that every later access token lives; the provider's setting if absent.
@@ -55,7 +60,10 @@ pub struct MintRequest {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MintError {
     /// The simulator has no such provider.
-    #[error("'{name}' is no provider of the simulator; one of {}", providers::NAMES.join(", "))]
+    #[error(
+        "'{name}' is no provider of the simulator; one of {}",
+        providers::known()
+    )]
     Provider {
         /// What stood there.
         name: String,
@@ -179,8 +187,19 @@ impl Minted {
         let mut form: Map<String, Value> = [
             ("access_token", secret(&given.access_token)),
             ("refresh_token", secret(&given.refresh_token)),
-            ("expires_at", time(self.expires_at)),
-            ("refresh_expires_at", time(self.refresh_expires_at)),
+            // Times of tokens that are not imported are nobody's business.
+            (
+                "expires_at",
+                given.access_token.as_ref().and(time(self.expires_at)),
+            ),
+            (
+                "refresh_expires_at",
+                given
+                    .refresh_token
+                    .as_ref()
+                    .and(time(self.refresh_expires_at)),
+            ),
+            ("base_url", given.base_url.as_ref().map(|url| json!(url))),
             // Only Meta's 24 hours make a difference.
             ("issued_at", given.kind.and(time(self.issued_at))),
             ("kind", given.kind.map(|kind| json!(kind))),

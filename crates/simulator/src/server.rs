@@ -19,9 +19,7 @@ use tower::ServiceExt as _;
 use crate::dispatch::{Cut, provider_request};
 use crate::ledger::{Entry, Filter, Summary};
 use crate::world::{ControlError, World};
-use crate::{
-    Faults, GrantView, MintError, MintRequest, Minted, SimulatorConfig, control, providers,
-};
+use crate::{Faults, GrantView, MintError, MintRequest, Minted, SimulatorConfig, control};
 
 /// How long a stop waits for answers under way; the rest is cut.
 const GRACE: Duration = Duration::from_secs(5);
@@ -82,12 +80,12 @@ impl Running {
 
     /// What replaces the provider's own address, such as `http://127.0.0.1:4010/tiktok`.
     ///
-    /// `meta` is a synonym of `facebook`; a provider that is not simulated gets
-    /// an address that answers 404.
+    /// `meta` and `whatsapp` are served by `facebook`; that of `service_token` is what a
+    /// channel has as its `base_url`, and that of `oauth2:<name>` lacks only `/token`.
+    /// A provider that is not simulated gets an address that answers 404.
     #[must_use]
     pub fn base_url(&self, provider: &str) -> String {
-        let name = providers::canonical(provider).unwrap_or(provider);
-        format!("{}/{name}", self.world.origin)
+        self.world.base_url(provider)
     }
 
     /// Where the simulator is steered, such as `http://127.0.0.1:4010/_sim`.
@@ -105,7 +103,16 @@ impl Running {
         self.world.mint(order)
     }
 
-    /// Mints `count` grants of all providers for a demo, due as soon as they are imported.
+    /// Mints `count` grants of these providers in turn, due as soon as they are imported.
+    ///
+    /// # Errors
+    ///
+    /// [`MintError`] if `providers` is empty or one is not simulated; nothing is minted then.
+    pub fn mint_fleet_of(&self, count: u32, providers: &[&str]) -> Result<Vec<Minted>, MintError> {
+        self.world.mint_fleet_of(count, providers)
+    }
+
+    /// Mints `count` grants of Facebook, TikTok and Facturify for a demo, due as soon as they are imported.
     ///
     /// One in eighty is a system user's token without an end ([`Minted::refreshable`]
     /// is `false`); the rest are 49 % Facebook, 35 % TikTok, 15 % Facturify.
@@ -251,9 +258,7 @@ async fn route(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Cut> {
     let request = request.map(Body::new);
-    let first = request.uri().path().split('/').nth(1).unwrap_or_default();
-    let found = world.providers.iter().position(|p| p.name() == first);
-    match found {
+    match world.provider_at(request.uri().path()) {
         Some(provider) => provider_request(world, provider, request).await,
         None => match router.oneshot(request).await {
             Ok(response) => Ok(response),

@@ -25,7 +25,10 @@ pub enum ControlError {
         id: String,
     },
     /// No provider has this name.
-    #[error("'{name}' is no provider of the simulator; one of {}", providers::NAMES.join(", "))]
+    #[error(
+        "'{name}' is no provider of the simulator; one of {}",
+        providers::known()
+    )]
     Provider {
         /// What stood there.
         name: String,
@@ -57,6 +60,7 @@ pub(crate) struct MetaLifetimes {
     pub(crate) user: Duration,
     pub(crate) page: Duration,
     pub(crate) system_user: Duration,
+    pub(crate) instagram: Duration,
 }
 
 impl World {
@@ -79,6 +83,7 @@ impl World {
                 user: config.facebook.user_lifetime,
                 page: config.facebook.page_lifetime,
                 system_user: config.facebook.system_user_lifetime,
+                instagram: config.instagram.lifetime,
             },
             latency: config.latency,
             faults: RwLock::new(config.faults),
@@ -92,8 +97,23 @@ impl World {
 
     /// The index of the provider with this name or synonym.
     pub(crate) fn provider(&self, name: &str) -> Option<usize> {
-        let name = providers::canonical(name)?;
+        let name = providers::canonical(name);
         self.providers.iter().position(|p| p.name() == name)
+    }
+
+    /// The index of the provider that a path belongs to.
+    pub(crate) fn provider_at(&self, path: &str) -> Option<usize> {
+        let path = path.strip_prefix('/')?;
+        self.providers.iter().position(|provider| {
+            let rest = path.strip_prefix(provider.mount());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    }
+
+    /// The address of a provider; one that answers 404 if it is not simulated.
+    pub(crate) fn base_url(&self, name: &str) -> String {
+        let mount = self.provider(name).map(|at| self.providers[at].mount());
+        format!("{}/{}", self.origin, mount.unwrap_or(name))
     }
 
     /// How long the request with this number is thought about.

@@ -4,7 +4,15 @@
 
 mod facebook;
 mod facturify;
+mod graph;
+mod instagram;
+mod jwt;
+mod oauth2;
+mod pair;
+mod service_token;
 mod tiktok;
+mod tiktok_business;
+mod tiktok_legacy;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -17,32 +25,74 @@ use crate::grants::Grant;
 use crate::world::World;
 use crate::{MintError, MintRequest, Minted, Scenario, SimulatorConfig};
 
-/// The names of all providers, which are also the first segments of their addresses.
-pub(crate) const NAMES: [&str; 3] = [facebook::NAME, tiktok::NAME, facturify::NAME];
+/// The generic providers of the default settings.
+pub(crate) const OAUTH2_NAMES: [&str; 3] = ["oauth2:demo", "oauth2:demo_body", "oauth2:demo_json"];
 
-/// All providers, in the order of [`NAMES`].
+/// The names of all providers of the default settings.
+pub(crate) const NAMES: [&str; 10] = [
+    facebook::NAME,
+    instagram::NAME,
+    tiktok::NAME,
+    tiktok_business::NAME,
+    tiktok_legacy::NAME,
+    facturify::NAME,
+    service_token::NAME,
+    OAUTH2_NAMES[0],
+    OAUTH2_NAMES[1],
+    OAUTH2_NAMES[2],
+];
+
+/// All providers: those of [`NAMES`], and the generic ones of the settings.
 pub(crate) fn registry(config: &SimulatorConfig, origin: &str) -> Vec<Box<dyn Provider>> {
-    vec![
+    let mut all: Vec<Box<dyn Provider>> = vec![
         Box::new(facebook::Facebook::new(config.facebook.clone())),
+        Box::new(instagram::Instagram::new(config.instagram.clone())),
         Box::new(tiktok::TikTok::new(config.tiktok.clone())),
+        Box::new(tiktok_business::TikTokBusiness::new(
+            config.tiktok_business.clone(),
+        )),
+        Box::new(tiktok_legacy::TikTokLegacy::new(
+            config.tiktok_legacy.clone(),
+        )),
         Box::new(facturify::Facturify::new(
             config.facturify.clone(),
             config.seed,
             origin,
         )),
-    ]
+        Box::new(service_token::ServiceToken::new(
+            config.service_token.clone(),
+            config.seed,
+            origin,
+        )),
+    ];
+    for (name, settings) in &config.oauth2 {
+        all.push(Box::new(oauth2::OAuth2::new(name, settings.clone())));
+    }
+    all
 }
 
-/// The name of a provider for its name or a synonym.
-pub(crate) fn canonical(name: &str) -> Option<&'static str> {
-    let name = if name == "meta" { facebook::NAME } else { name };
-    NAMES.into_iter().find(|known| *known == name)
+/// The provider that serves the tokens imported under this name.
+pub(crate) fn canonical(name: &str) -> &str {
+    match name {
+        "meta" | facebook::WHATSAPP => facebook::NAME,
+        name => name,
+    }
+}
+
+/// What messages say about names.
+pub(crate) fn known() -> String {
+    format!("{}; meta and whatsapp stand for facebook", NAMES.join(", "))
 }
 
 /// What is simulated of one provider.
 pub(crate) trait Provider: Send + Sync {
-    /// Its name and the first segment of its address.
+    /// Its name, which imports and ids of grants have.
     fn name(&self) -> &'static str;
+
+    /// Its address below the simulator's, without a slash at either end.
+    fn mount(&self) -> &str {
+        self.name()
+    }
 
     /// What only this provider does, for scenarios.
     fn specials(&self) -> &'static [Special];

@@ -32,6 +32,38 @@ async fn minted_credentials_have_the_form_of_an_import() {
         "access_token expires_at external_id refresh_expires_at refresh_token scope"
     );
     assert_eq!(fields(MintRequest::of("facturify")), "api_key api_secret");
+    assert_eq!(
+        fields(MintRequest::of("instagram")),
+        "access_token expires_at external_id issued_at kind"
+    );
+    assert_eq!(
+        fields(MintRequest::of("whatsapp").never_expires()),
+        "access_token external_id issued_at kind"
+    );
+    assert_eq!(
+        fields(MintRequest::of("tiktok_business")),
+        "access_token expires_at external_id refresh_expires_at refresh_token scope"
+    );
+    assert_eq!(
+        fields(MintRequest::of("tiktok_business").never_expires()),
+        "access_token external_id scope"
+    );
+    assert_eq!(
+        fields(MintRequest::of("tiktok_legacy")),
+        "access_token expires_at external_id refresh_expires_at refresh_token scope"
+    );
+    assert_eq!(
+        fields(MintRequest::of("service_token")),
+        "base_url service_token"
+    );
+    assert_eq!(
+        fields(MintRequest::of("oauth2:demo")),
+        "access_token expires_at refresh_expires_at refresh_token scope"
+    );
+    assert_eq!(
+        fields(MintRequest::of("oauth2:demo_body")),
+        "access_token expires_at refresh_token scope"
+    );
 }
 
 #[tokio::test]
@@ -68,7 +100,9 @@ async fn a_senseless_order_is_refused_with_the_reason() {
     for (order, reason) in [
         (
             json!({"provider": "orkut"}),
-            "'orkut' is no provider of the simulator; one of facebook, tiktok, facturify",
+            "'orkut' is no provider of the simulator; one of facebook, instagram, tiktok, \
+             tiktok_business, tiktok_legacy, facturify, service_token, oauth2:demo, \
+             oauth2:demo_body, oauth2:demo_json; meta and whatsapp stand for facebook",
         ),
         (
             json!({"provider": "tiktok", "count": 0}),
@@ -81,6 +115,38 @@ async fn a_senseless_order_is_refused_with_the_reason() {
         (
             json!({"provider": "facturify", "expires_in": 5}),
             "expires_in: a Facturify key brings its token itself",
+        ),
+        (
+            json!({"provider": "whatsapp", "kind": "page"}),
+            "kind: WhatsApp has no tokens of pages",
+        ),
+        (
+            json!({"provider": "instagram", "kind": "page"}),
+            "kind: Instagram has tokens of persons only",
+        ),
+        (
+            json!({"provider": "instagram", "never_expires": true}),
+            "never_expires: every token of Instagram ends",
+        ),
+        (
+            json!({"provider": "tiktok_business", "never_expires": true, "refresh_expires_in": 9}),
+            "refresh_expires_in: an advertiser's token has no refresh token",
+        ),
+        (
+            json!({"provider": "tiktok_legacy", "never_expires": true}),
+            "never_expires: every token of this provider ends",
+        ),
+        (
+            json!({"provider": "service_token", "expires_in": 9}),
+            "expires_in: a service token brings its access token itself",
+        ),
+        (
+            json!({"provider": "service_token", "never_expires": true, "refresh_expires_in": 9}),
+            "never_expires: goes with no refresh_expires_in",
+        ),
+        (
+            json!({"provider": "oauth2:demo", "kind": "user"}),
+            "kind: only Meta tells kinds apart",
         ),
         (
             json!({"provider": "facebook", "never_expires": true}),
@@ -282,6 +348,77 @@ async fn a_fleet_has_every_provider_and_kind_and_each_can_be_refreshed() {
         16 * 2 + 64 + 24 * 2 + 56 * 2,
         "every secret is one grant's alone"
     );
+}
+
+#[tokio::test]
+async fn a_fleet_of_named_providers_takes_turns_and_is_due_at_once() {
+    let rig = Rig::start().await;
+    let order = async |body: Value| told(rig.control(Method::POST, "/fleet").json(&body)).await;
+    let names = [
+        "whatsapp",
+        "instagram",
+        "tiktok_legacy",
+        "service_token",
+        "oauth2:demo",
+    ];
+
+    let (status, body) = order(json!({"count": 7, "providers": names})).await;
+    let unknown = order(json!({"count": 7, "providers": ["instagram", "orkut"]})).await;
+    let none = order(json!({"count": 7, "providers": []})).await;
+
+    let grants = body["grants"].as_array().expect("grants");
+    let minted: Vec<&str> = grants.iter().map(|it| text(&it["provider"])).collect();
+    assert_eq!(status, 201);
+    assert_eq!(minted[..5], names);
+    assert_eq!(minted[5..], names[..2]);
+    assert_eq!((unknown.0, none.0), (422, 422));
+    assert_eq!(none.1["error"], "providers: must name one at least");
+    let (_, list) = told(rig.control(Method::GET, "/grants")).await;
+    assert_eq!(list["total"], 7);
+}
+
+#[tokio::test]
+async fn every_provider_has_its_own_address_and_whatsapp_has_facebooks() {
+    let rig = Rig::start().await;
+    let origin = rig.sim.base_url("facebook").replace("/facebook", "");
+    let path = |name: &str| rig.sim.base_url(name).replace(&origin, "");
+
+    let addresses = [
+        "meta",
+        "whatsapp",
+        "instagram",
+        "tiktok",
+        "tiktok_business",
+        "tiktok_legacy",
+        "facturify",
+        "service_token",
+        "oauth2:demo_json",
+    ]
+    .map(path);
+
+    assert_eq!(
+        addresses,
+        [
+            "/facebook",
+            "/facebook",
+            "/instagram",
+            "/tiktok",
+            "/tiktok_business",
+            "/tiktok_legacy",
+            "/facturify",
+            "/service_token/api",
+            "/oauth2/demo_json",
+        ]
+    );
+    for nowhere in [
+        "tiktok_busines",
+        "oauth2",
+        "oauth2:nobody",
+        "service_token/",
+    ] {
+        let (status, _) = told(rig.request(Method::POST, nowhere, "/token")).await;
+        assert_eq!(status, 404, "{nowhere}");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 use simulator::{Entry, FaultKind, Faults, Filter, Latency, MintRequest, Outcome};
 
@@ -139,6 +139,70 @@ async fn every_provider_words_the_common_faults_itself() {
     ] {
         let answer = tiktok(name).await;
         assert_eq!((answer.0, answer.1.is_string()), (status, true), "{name}");
+    }
+}
+
+/// A right refresh at each of these providers, with a token declared to go through `scenario`.
+fn declared(rig: &Rig, scenario: &str) -> [(&'static str, RequestBuilder); 5] {
+    let value = |prefix: &str| format!("{prefix}{scenario}-planted");
+    let service = rig.service(Method::POST).bearer_auth(value("svc_"));
+    [
+        (
+            "instagram",
+            rig.prolongation(Method::GET, &value("IGAA_"), &[]),
+        ),
+        ("tiktok_business", rig.business(&value("brft_"), &[])),
+        ("tiktok_legacy", rig.legacy(&value("lrft_"), &[])),
+        ("service_token", service),
+        ("oauth2:demo", rig.refresh_at_demo(&value("rt_"))),
+    ]
+}
+
+#[tokio::test]
+async fn what_no_provider_words_itself_is_the_same_at_each() {
+    let rig = Rig::start().await;
+
+    for (status, fault) in [
+        (500, "html_500"),
+        (503, "down"),
+        (503, "status_503"),
+        (302, "redirect"),
+        (200, "garbage"),
+    ] {
+        for (provider, request) in declared(&rig, fault) {
+            let answer = told(request).await;
+
+            assert_eq!(
+                (answer.0, answer.1.is_string()),
+                (status, true),
+                "{provider}"
+            );
+        }
+    }
+    assert_eq!(rig.sim.summary().refreshes, 0);
+}
+
+#[tokio::test]
+async fn every_provider_can_commit_and_lose_its_answer() {
+    let rig = Rig::start().await;
+
+    for (provider, request) in declared(&rig, "cut_after_commit") {
+        let cut = request.send().await;
+
+        assert!(cut.is_err_and(|error| !error.is_timeout()), "{provider}");
+        let totals = rig.sim.summary().providers[provider];
+        assert_eq!((totals.refreshes, totals.cut), (1, 1), "{provider}");
+    }
+}
+
+#[tokio::test]
+async fn every_provider_can_repeat_the_token_in_a_refusal() {
+    let rig = Rig::start().await;
+
+    for (provider, request) in declared(&rig, "echo") {
+        let body = told(request).await.1.to_string();
+
+        assert!(body.contains("_echo-planted"), "{provider}: {body}");
     }
 }
 

@@ -9,12 +9,12 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 use sha2::Sha256;
 
-use super::errors::{self, GraphError};
 use super::values::{page_id, user_id, write};
-use super::{Facebook, OTHER_PAGE, PAGE, Question, USER, graph_json, without_version};
+use super::{Facebook, OTHER_PAGE, PAGE, Question, USER};
 use crate::answer::Answer;
 use crate::grants::{Grant, Issued};
 use crate::providers::Known;
+use crate::providers::graph::{self, GraphError, graph_json, without_version};
 use crate::token::hex;
 
 impl Facebook {
@@ -22,7 +22,7 @@ impl Facebook {
     pub(super) fn accounts(&self, question: &Question<'_>) -> Result<Answer, GraphError> {
         let call = question.call;
         if call.method != Method::GET {
-            return Err(errors::method(&call.method));
+            return Err(graph::method(&call.method));
         }
         let Some(token) = question.caller.presented() else {
             return Err(GraphError::new(
@@ -34,7 +34,7 @@ impl Facebook {
         let path = without_version(&call.path);
         let user = path.strip_suffix("/accounts").unwrap_or_default();
         let derived = question.with_grant(|grant, known| self.derive(grant, known, question, user));
-        derived.unwrap_or_else(|| Err(GraphError::new(190, errors::CANNOT_PARSE)))
+        derived.unwrap_or_else(|| Err(GraphError::new(190, graph::CANNOT_PARSE)))
     }
 
     fn derive(
@@ -44,12 +44,12 @@ impl Facebook {
         question: &Question<'_>,
         user: &str,
     ) -> Result<Answer, GraphError> {
-        errors::of_special(question.special)?;
+        graph::of_special(question.special)?;
         let token = self.living(grant, known, question.now)?;
         let world = question.desk.world;
         let own = user_id(grant.number, world);
         if known.purpose != USER || !(user == "me" || user == own) {
-            return Err(errors::unknown_object(user));
+            return Err(graph::unknown_object(user));
         }
         grant.generation += 1;
         let page = Issued {
@@ -63,7 +63,7 @@ impl Facebook {
         let page_id = page_id(grant.number, world);
         let mut pages = vec![json!({
             // The first page is not always the right one.
-            "id": format!("{}1", &page_id[..page_id.len() - 1]),
+            "id": another(&page_id),
             "name": "Another page",
             "access_token": write(grant, OTHER_PAGE, grant.generation, world),
         })];
@@ -120,6 +120,12 @@ fn app_secret_proof(secret: &str, token: &str) -> String {
         .expect("HMAC takes keys of any length")
         .chain_update(token);
     hex(&mac.finalize().into_bytes())
+}
+
+/// An id that differs from this one in its last digit.
+fn another(page_id: &str) -> String {
+    let (rest, last) = page_id.split_at(page_id.len() - 1);
+    format!("{rest}{}", if last == "1" { "2" } else { "1" })
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@ use axum::http::Method;
 use domain::{GrantKind, Timestamp};
 use serde_json::{Value, json};
 
-use super::errors::{self, GraphError};
 use super::values::{page_id, user_id};
-use super::{Facebook, PAGE, Question, graph_json};
+use super::{Facebook, PAGE, Question, WHATSAPP};
 use crate::answer::Answer;
 use crate::grants::{Grant, Issued};
 use crate::providers::Known;
+use crate::providers::graph::{self, GraphError, graph_json};
 
 /// How long user data may be read after the person's consent.
 const DATA_ACCESS_SECS: i64 = 90 * 86_400;
@@ -19,7 +19,7 @@ impl Facebook {
     pub(super) fn debug(&self, question: &Question<'_>) -> Result<Answer, GraphError> {
         let call = question.call;
         if call.method != Method::GET {
-            return Err(errors::method(&call.method));
+            return Err(graph::method(&call.method));
         }
         let Some((id, secret)) = call
             .query
@@ -41,7 +41,7 @@ impl Facebook {
         }
         let told = question.with_grant(|grant, known| self.tell(grant, known, question));
         let data =
-            told.unwrap_or_else(|| self.dead(&GraphError::new(190, errors::CANNOT_PARSE), None));
+            told.unwrap_or_else(|| self.dead(&GraphError::new(190, graph::CANNOT_PARSE), None));
         Ok(graph_json(json!({ "data": data }).to_string()))
     }
 
@@ -53,7 +53,7 @@ impl Facebook {
                 return self.dead(&error, known);
             }
         };
-        if let Err(error) = errors::of_special(question.special)
+        if let Err(error) = graph::of_special(question.special)
             && error.ends_the_grant()
         {
             return self.dead(&error, Some(token));
@@ -74,6 +74,13 @@ impl Facebook {
             Some("data_access_expired") => secs(question.now) - DATA_ACCESS_SECS - 86_400,
             _ => secs(token.issued_at),
         };
+        let scopes = match grant.guise {
+            Some(WHATSAPP) => [
+                "whatsapp_business_management",
+                "whatsapp_business_messaging",
+            ],
+            _ => ["pages_show_list", "instagram_basic"],
+        };
         let endless = grant.kind == Some(GrantKind::SystemUser);
         let mut data = json!({
             "app_id": self.settings.app.id,
@@ -83,8 +90,8 @@ impl Facebook {
             "expires_at": token.expires_at.map_or(0, secs),
             "is_valid": true,
             "issued_at": secs(token.issued_at),
-            "scopes": ["pages_show_list", "instagram_basic"],
-            "granular_scopes": [{"scope": "pages_show_list", "target_ids": ["111"]}],
+            "scopes": scopes,
+            "granular_scopes": [{"scope": scopes[0], "target_ids": ["111"]}],
             "user_id": user_id,
         });
         if is_page {

@@ -1,21 +1,21 @@
 //! `oauth/access_token` with `fb_exchange_token` (contracts §1.1 and §1.4).
 
 use axum::http::Method;
-use domain::{GrantKind, Timestamp};
+use domain::GrantKind;
 
-use super::errors::{self, GraphError};
 use super::values::write;
-use super::{Facebook, Question, USER, graph_json};
+use super::{Facebook, Question, USER};
 use crate::answer::Answer;
 use crate::grants::{Grant, Issued};
 use crate::providers::Known;
+use crate::providers::graph::{self, GraphError, token_json};
 
 impl Facebook {
     /// A living token for another one, with a new end.
     pub(super) fn exchange(&self, question: &Question<'_>) -> Result<Answer, GraphError> {
         let call = question.call;
         if call.method != Method::GET && call.method != Method::POST {
-            return Err(errors::method(&call.method));
+            return Err(graph::method(&call.method));
         }
         let query = &call.query;
         self.check_app(query.get("client_id"), query.get("client_secret"))?;
@@ -42,7 +42,7 @@ impl Facebook {
         };
         let exchanged =
             question.with_grant(|grant, known| self.renew(grant, known, question, sixty_days));
-        exchanged.unwrap_or_else(|| Err(GraphError::new(190, errors::CANNOT_PARSE)))
+        exchanged.unwrap_or_else(|| Err(GraphError::new(190, graph::CANNOT_PARSE)))
     }
 
     fn renew(
@@ -52,7 +52,7 @@ impl Facebook {
         question: &Question<'_>,
         sixty_days: bool,
     ) -> Result<Answer, GraphError> {
-        errors::of_special(question.special)?;
+        graph::of_special(question.special)?;
         let old = self.living(grant, known, question.now)?;
         refuse_wrong_kind(grant, known, old, sixty_days)?;
 
@@ -68,7 +68,7 @@ impl Facebook {
         let left = new
             .expires_at
             .filter(|_| question.special != Some("no_expires_in"));
-        Ok(answer(&value, left, question.now).refreshed())
+        Ok(token_json(&value, left, question.now).refreshed())
     }
 
     fn successor(&self, grant: &Grant, old: Issued, question: &Question<'_>) -> Issued {
@@ -117,14 +117,4 @@ fn refuse_wrong_kind(
         return Ok(());
     };
     Err(GraphError::new(100, format!("(#100) {problem}")))
-}
-
-fn answer(token: &str, ends: Option<Timestamp>, now: Timestamp) -> Answer {
-    graph_json(match ends {
-        Some(at) => format!(
-            r#"{{"access_token":"{token}","token_type":"bearer","expires_in":{}}}"#,
-            at.since(now).as_secs()
-        ),
-        None => format!(r#"{{"access_token":"{token}","token_type":"bearer"}}"#),
-    })
 }

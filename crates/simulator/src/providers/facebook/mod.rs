@@ -1,15 +1,18 @@
-//! Facebook Login: exchange, page tokens and `debug_token` (contracts §1).
+//! Facebook Login: exchange, page tokens and `debug_token` (contracts §1), and what of it
+//! keeps WhatsApp's tokens alive (contracts §3).
 
 mod accounts;
 mod debug;
-mod errors;
 mod exchange;
 mod values;
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
+use std::time::Duration;
 
 use domain::{Grant as Credentials, GrantKind, Timestamp};
 
+use super::graph::{self, GraphError, without_version};
 use super::{Caller, Desk, Known, Provider, Question, Refusal, Special, first_times};
 use crate::answer::Answer;
 use crate::call::Call;
@@ -17,11 +20,16 @@ use crate::grants::{self, Grant, Issued};
 use crate::scenario::Effect;
 use crate::world::World;
 use crate::{FacebookSettings, MintError, MintRequest, Minted};
-use errors::GraphError;
 use values::{page_id, read, user_id, write};
 
 /// The name of the provider.
 pub(super) const NAME: &str = "facebook";
+
+/// The name under which tenants import a token for WhatsApp, which lives here too.
+pub(super) const WHATSAPP: &str = "whatsapp";
+
+/// The end of the "temporary access token" of WhatsApp's dashboard: "under 24 h".
+const TEMPORARY: Duration = Duration::from_hours(23);
 
 const EXCHANGE: &str = "oauth/access_token";
 const DEBUG: &str = "debug_token";
@@ -51,9 +59,9 @@ impl Facebook {
 
         match id {
             None => Err(GraphError::new(101, "Missing client_id parameter.")),
-            Some(id) if id != self.settings.app.id => Err(errors::UNKNOWN_APP),
+            Some(id) if id != self.settings.app.id => Err(graph::UNKNOWN_APP),
             Some(_) if secret != Some(self.settings.app.secret.expose_secret()) => {
-                Err(errors::BAD_SECRET)
+                Err(graph::BAD_SECRET)
             }
             Some(_) => Ok(()),
         }
@@ -75,7 +83,7 @@ impl Facebook {
         match grant.issued_with(known.purpose, known.generation) {
             Some(token) if !token.expired(now) => Ok(token),
             // One that fell out of the grant's memory is older than 32 others.
-            other => Err(errors::expired(other, now)),
+            other => Err(graph::expired(other, now)),
         }
     }
 }
@@ -86,7 +94,7 @@ impl Provider for Facebook {
     }
 
     fn specials(&self) -> &'static [Special] {
-        &errors::SPECIALS
+        &SPECIALS
     }
 
     fn identify<'c>(&self, call: &'c Call, desk: Desk<'_>) -> Caller<'c> {
@@ -125,20 +133,7 @@ impl Provider for Facebook {
     }
 
     fn refuse(&self, refusal: Refusal, question: &Question<'_>) -> Answer {
-        let error = match refusal {
-            Refusal::ServerError => return errors::server_error(question),
-            Refusal::Throttled => return errors::throttled(question),
-            Refusal::InvalidClient => errors::BAD_SECRET,
-            Refusal::InvalidGrant => GraphError::new(190, errors::INVALID_TOKEN),
-            Refusal::Echo => GraphError::new(
-                100,
-                format!(
-                    "Invalid parameter: the token '{}' is not allowed here",
-                    question.caller.presented().unwrap_or_default()
-                ),
-            ),
-        };
-        error.answer(question)
+        graph::refuse(refusal, question)
     }
 
     fn endow(
@@ -151,7 +146,8 @@ impl Provider for Facebook {
             Effect::Special(special) => special.name,
             Effect::Ok | Effect::Fault(_) => "",
         };
-        let system = special.starts_with("system_user");
+        let whatsapp = order.provider == WHATSAPP;
+        let system = whatsapp || special.starts_with("system_user");
         let kind = order.kind.unwrap_or(if system {
             GrantKind::SystemUser
         } else {
@@ -159,12 +155,14 @@ impl Provider for Facebook {
         });
         let never = order.never_expires || special == "system_user_never";
         refuse_nonsense(order, kind, never)?;
+        grant.guise = whatsapp.then_some(WHATSAPP);
 
         let mut order = order.clone();
         if special == "expired" && order.expires_in.is_none() {
             order.expires_in = Some(-1);
         }
         let lifetime = match kind {
+            GrantKind::User if whatsapp => TEMPORARY,
             GrantKind::User => self.settings.user_lifetime,
             GrantKind::Page => self.settings.page_lifetime,
             GrantKind::SystemUser => self.settings.system_user_lifetime,
@@ -205,7 +203,7 @@ impl Provider for Facebook {
         };
         Minted {
             id: grants::id(NAME, grant.number),
-            provider: NAME,
+            provider: grant.guise.unwrap_or(NAME),
             external_id: Some(account),
             display_name: world.display_name(grant.number),
             issued_at: token.map(|token| token.issued_at),
@@ -228,6 +226,9 @@ const fn first(purpose: u8, issued_at: Timestamp, expires_at: Option<Timestamp>)
 
 fn refuse_nonsense(order: &MintRequest, kind: GrantKind, never: bool) -> Result<(), MintError> {
     let (field, problem) = match (order, kind) {
+        (_, GrantKind::Page) if order.provider == WHATSAPP => {
+            ("kind", "WhatsApp has no tokens of pages")
+        }
         (_, GrantKind::User) if never => ("never_expires", "a person's token always ends"),
         (
             MintRequest {
@@ -241,48 +242,20 @@ fn refuse_nonsense(order: &MintRequest, kind: GrantKind, never: bool) -> Result<
     Err(MintError::Field { field, problem })
 }
 
-/// The path below `/vNN.N/`, which may be left out.
-fn without_version(path: &str) -> &str {
-    let path = path.strip_prefix('/').unwrap_or(path);
-    let Some((first, rest)) = path.split_once('/') else {
-        return path;
-    };
-    let is_version = first.strip_prefix('v').and_then(|version| {
-        let (major, minor) = version.split_once('.')?;
-        Some(major.parse::<u8>().is_ok() && minor.parse::<u8>().is_ok())
-    });
-    if is_version == Some(true) { rest } else { path }
-}
+/// Every error of Graph and of WhatsApp, and the answers that are none.
+static SPECIALS: LazyLock<Vec<Special>> = LazyLock::new(|| {
+    let errors = graph::errors().chain(graph::whatsapp_errors());
+    errors.chain(OTHERS).collect()
+});
 
-/// JSON of Graph: the content type is part of the contract.
-fn graph_json(body: String) -> Answer {
-    Answer {
-        content_type: "application/json; charset=UTF-8",
-        ..Answer::ok(body)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_version_in_the_path_may_be_left_out() {
-        let paths = [
-            "/v25.0/oauth/access_token",
-            "/oauth/access_token",
-            "/debug_token",
-            "/vx/me",
-        ];
-
-        assert_eq!(
-            paths.map(without_version),
-            [
-                "oauth/access_token",
-                "oauth/access_token",
-                "debug_token",
-                "vx/me"
-            ]
-        );
-    }
-}
+#[rustfmt::skip]
+const OTHERS: [Special; 8] = [
+    Special::everywhere("no_expires_in", "exchanged, but the answer has no expires_in"),
+    Special::everywhere("not_advanced", "exchanged, but the new token ends when the old one does"),
+    Special::everywhere("same_token", "exchanged, and the same value lives on with a new end"),
+    Special::everywhere("expired", "minted past its end"),
+    Special::everywhere("system_user", "a system user's token for 60 days"),
+    Special::everywhere("system_user_never", "a system user's token without an end"),
+    Special::everywhere("page_missing", "accounts no longer lists the page"),
+    Special::everywhere("data_access_expired", "debug_token says that the 90 days of data access are over"),
+];

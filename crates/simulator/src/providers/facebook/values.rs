@@ -1,10 +1,8 @@
-//! What Graph's values look like: tokens, account ids, trace ids.
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+//! What Facebook's values look like: tokens and account ids.
 
 use super::{Desk, Known, USER};
 use crate::grants::Grant;
+use crate::providers::graph::account_number;
 use crate::token::TokenRef;
 use crate::world::World;
 
@@ -52,19 +50,4 @@ pub(super) fn user_id(number: u32, world: &World) -> String {
 /// The page of a grant.
 pub(super) fn page_id(number: u32, world: &World) -> String {
     account_number(world, number, "facebook page")
-}
-
-/// `fbtrace_id` of a request: eleven characters, as the contract's examples have them.
-pub(super) fn trace_id(seq: u64, world: &World) -> String {
-    let number = u32::try_from(seq & 0xffff_ffff).expect("32 bits are a u32");
-    let bits = world.tokens.number(number, "fbtrace").to_be_bytes();
-    URL_SAFE_NO_PAD.encode(bits)
-}
-
-/// Sixteen digits, as Meta's ids have them.
-fn account_number(world: &World, number: u32, label: &str) -> String {
-    format!(
-        "10{:014}",
-        world.tokens.number(number, label) % 100_000_000_000_000
-    )
 }

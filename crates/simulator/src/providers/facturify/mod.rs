@@ -2,13 +2,13 @@
 
 mod answers;
 mod flow;
-mod jwt;
 
 use std::borrow::Cow;
 
 use domain::{Grant as Credentials, Timestamp};
 use serde_json::json;
 
+use super::jwt::Jwts;
 use super::{Caller, Desk, Known, Provider, Question, Refusal, Special};
 use crate::answer::Answer;
 use crate::call::Call;
@@ -18,7 +18,6 @@ use crate::world::World;
 use crate::{FacturifySettings, MintError, MintRequest, Minted};
 use answers::{not_found, unauthenticated, wrong_key};
 use flow::Login;
-use jwt::Jwts;
 
 /// The name of the provider.
 pub(super) const NAME: &str = "facturify";
@@ -42,7 +41,11 @@ impl Facturify {
     pub(super) fn new(settings: FacturifySettings, seed: u64, origin: &str) -> Self {
         Self {
             settings,
-            jwts: Jwts::new(seed, &format!("{origin}/{NAME}/api/v1/auth")),
+            jwts: Jwts::new(
+                seed,
+                "facturify jwt",
+                &format!("{origin}/{NAME}/api/v1/auth"),
+            ),
         }
     }
 

@@ -1,19 +1,16 @@
 //! TikTok's endpoints: the rotation, and one API call that shows whether a token lives.
 
-use std::time::Duration;
-
 use axum::http::{Method, header};
-use domain::Timestamp;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::problems::{self, Problem, invalid_client, invalid_grant};
-use super::values::{log_id, open_id, write};
-use super::{ACCESS, Known, NAME, Question, REFRESH, SCOPE, TOKEN_PATH, TikTok};
-use crate::ReusePolicy;
+use super::values::{log_id, open_id};
+use super::{Known, NAME, Question, SCOPE, SCRIPT, TOKEN_PATH, TikTok};
 use crate::answer::Answer;
 use crate::call::Call;
-use crate::grants::{Grant, Issued};
+use crate::grants::Grant;
+use crate::providers::pair::{ACCESS, REFRESH, Spent, access_left, left};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const FIELDS: [&str; 4] = ["client_key", "client_secret", "grant_type", "refresh_token"];
@@ -87,81 +84,31 @@ impl TikTok {
     }
 
     fn refresh(&self, grant: &mut Grant, known: Known, question: &Question<'_>) -> Answer {
-        let refuse = || self.problem(&invalid_grant(), question);
-        let ended = grant.refresh_expires_at.is_none_or(|at| at <= question.now);
-        let spent = known.generation < grant.generation;
-        if known.purpose != REFRESH || known.generation > grant.generation {
-            return refuse();
+        match self.terms().spend(grant, known, question) {
+            Spent::Renewed => Self::pair(grant, question).refreshed(),
+            Spent::Again => Self::pair(grant, question).reuse(),
+            Spent::Refused { reuse } => Answer {
+                reuse,
+                ..self.problem(&invalid_grant(), question)
+            },
         }
-        if grant.revoked || ended {
-            let answer = refuse();
-            return if spent { answer.reuse() } else { answer };
-        }
-        if spent {
-            return self.reused(grant, known, question);
-        }
-        self.rotate(grant, question);
-        Self::pair(grant, question).refreshed()
-    }
-
-    fn reused(&self, grant: &mut Grant, known: Known, question: &Question<'_>) -> Answer {
-        let policy = match question.special {
-            Some("grace") => ReusePolicy::Grace(Duration::from_mins(1)),
-            _ => self.settings.reuse,
-        };
-        match policy {
-            ReusePolicy::Grace(grace) => {
-                let rotated_at = grant.newest(ACCESS).map(|token| token.issued_at);
-                let within = rotated_at.is_some_and(|at| question.now < at.plus(grace));
-                if within && known.generation + 1 == grant.generation {
-                    return Self::pair(grant, question).reuse();
-                }
-            }
-            ReusePolicy::Revoke => grant.revoked = true,
-            ReusePolicy::Refuse => {}
-        }
-        self.problem(&invalid_grant(), question).reuse()
-    }
-
-    fn rotate(&self, grant: &mut Grant, question: &Question<'_>) {
-        let keeps = matches!(
-            question.special,
-            Some("no_refresh_token" | "same_refresh_token")
-        );
-        if !keeps {
-            grant.generation += 1;
-        }
-        let lifetime = grant
-            .renewed_secs
-            .map_or(self.settings.access_lifetime, Duration::from_secs);
-        let count = grant.newest(ACCESS).map_or(0, |token| token.generation);
-        grant.issue(Issued {
-            purpose: ACCESS,
-            generation: count + 1,
-            issued_at: question.now,
-            expires_at: Some(question.now.plus(lifetime)),
-        });
-        grant.refresh_expires_at = Some(question.now.plus(self.settings.refresh_lifetime));
     }
 
     /// The newest pair of a grant as an answer.
     fn pair(grant: &Grant, question: &Question<'_>) -> Answer {
         let world = question.desk.world;
-        let left = |end: Option<Timestamp>| end.map_or(0, |at| at.since(question.now).as_secs());
-        let access = grant.newest(ACCESS);
         let open_id = match question.special {
             Some("open_id_mismatch") => open_id(grant.number.wrapping_add(1), world),
             _ => open_id(grant.number, world),
         };
-        let expires_in = left(access.and_then(|token| token.expires_at));
-        let access = access.map_or(0, |token| token.generation);
-        let access = write(grant, ACCESS, access, world);
-        let refresh_expires_in = left(grant.refresh_expires_at);
+        let expires_in = access_left(grant, question.now);
+        let access = SCRIPT.access(grant, world);
+        let refresh_expires_in = left(grant.refresh_expires_at, question.now);
         let refresh = match question.special {
             Some("no_refresh_token") => String::new(),
             _ => format!(
                 r#""refresh_token":"{}","#,
-                write(grant, REFRESH, grant.generation, world)
+                SCRIPT.write(grant, REFRESH, grant.generation, world)
             ),
         };
         let log_id = log_id(question);

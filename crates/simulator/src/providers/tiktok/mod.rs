@@ -3,20 +3,21 @@
 
 mod flow;
 mod problems;
-mod values;
+pub(super) mod values;
 
 use std::borrow::Cow;
 
-use domain::{Grant as Credentials, Timestamp};
+use domain::Timestamp;
 
-use super::{Caller, Desk, Known, Provider, Question, Refusal, Special, first_times};
+use super::pair::{ACCESS, Script, Terms};
+use super::{Caller, Desk, Known, Provider, Question, Refusal, Special};
 use crate::answer::Answer;
 use crate::call::Call;
-use crate::grants::{self, Grant, Issued};
+use crate::grants::{self, Grant};
 use crate::world::World;
-use crate::{MintError, MintRequest, Minted, TikTokSettings};
+use crate::{MintError, MintRequest, Minted, Rotation, TikTokSettings};
 use problems::{Problem, invalid_client, invalid_grant};
-use values::{open_id, read, write};
+use values::open_id;
 
 /// The name of the provider.
 pub(super) const NAME: &str = "tiktok";
@@ -25,8 +26,10 @@ const TOKEN: &str = "oauth/token";
 const USER_INFO: &str = "user/info";
 const TOKEN_PATH: &str = "/v2/oauth/token/";
 
-const ACCESS: u8 = b'a';
-const REFRESH: u8 = b'r';
+const SCRIPT: Script = Script {
+    access: ("act.", "act_"),
+    refresh: ("rft.", "rft_"),
+};
 const SCOPE: &str = "user.info.basic,video.list";
 
 /// TikTok's token endpoint for one app.
@@ -38,6 +41,14 @@ impl TikTok {
     /// The endpoint of one app.
     pub(super) const fn new(settings: TikTokSettings) -> Self {
         Self { settings }
+    }
+
+    const fn terms(&self) -> Terms {
+        Terms {
+            access: self.settings.access_lifetime,
+            refresh: Some(self.settings.refresh_lifetime),
+            rotation: Rotation::Always(self.settings.reuse),
+        }
     }
 }
 
@@ -61,7 +72,7 @@ impl Provider for TikTok {
             endpoint,
             refreshes,
             presented: presented.map(Cow::Borrowed),
-            grant: presented.and_then(|value| read(value, desk)),
+            grant: presented.and_then(|value| SCRIPT.read(value, desk)),
         }
     }
 
@@ -104,34 +115,11 @@ impl Provider for TikTok {
         order: &MintRequest,
         now: Timestamp,
     ) -> Result<(), MintError> {
-        let field = |field, problem| Err(MintError::Field { field, problem });
-        if order.kind.is_some() {
-            return field("kind", "only Meta tells kinds apart");
-        }
-        if order.never_expires {
-            return field("never_expires", "every token of TikTok ends");
-        }
-        let (issued_at, expires_at) = first_times(order, self.settings.access_lifetime, now);
-        grant.generation = 1;
-        grant.issue(Issued {
-            purpose: ACCESS,
-            generation: 1,
-            issued_at,
-            expires_at: Some(expires_at),
-        });
-        let left = order
-            .refresh_expires_in
-            .map(|secs| secs.saturating_mul(1000));
-        grant.refresh_expires_at = Some(match left {
-            Some(millis) => Timestamp::from_millis(now.as_millis().saturating_add(millis)),
-            None => now.plus(self.settings.refresh_lifetime),
-        });
-        Ok(())
+        self.terms().endow(grant, order, now)
     }
 
     fn minted(&self, grant: &Grant, world: &World) -> Minted {
         let access = grant.newest(ACCESS);
-        let count = access.map_or(0, |token| token.generation);
         Minted {
             id: grants::id(NAME, grant.number),
             provider: NAME,
@@ -141,13 +129,7 @@ impl Provider for TikTok {
             expires_at: access.and_then(|token| token.expires_at),
             refresh_expires_at: grant.refresh_expires_at,
             refreshable: true,
-            credentials: Credentials {
-                access_token: Some(write(grant, ACCESS, count, world).into()),
-                refresh_token: Some(write(grant, REFRESH, grant.generation, world).into()),
-                issued_at: access.map(|token| token.issued_at),
-                scope: Some(SCOPE.to_owned()),
-                ..Credentials::default()
-            },
+            credentials: SCRIPT.credentials(grant, &self.terms(), SCOPE, world),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Facturify's tokens: JWTs, HS512, with `iss`, `iat`, `exp` and `nbf` (contracts §5.4).
+//! Tokens that are JWTs, HS512, with `iss`, `iat`, `exp` and `nbf` (contracts §5.4, §6).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,28 +21,28 @@ pub(super) struct Jwts {
 
 #[derive(Deserialize)]
 struct Claims {
-    exp: i64,
+    exp: Option<i64>,
     jti: String,
 }
 
 impl Jwts {
-    /// The key follows from the seed.
-    pub(super) fn new(seed: u64, issuer: &str) -> Self {
-        let key = TokenMint::new(seed).key("facturify jwt");
+    /// The key follows from the seed and the label.
+    pub(super) fn new(seed: u64, label: &str, issuer: &str) -> Self {
+        let key = TokenMint::new(seed).key(label);
         Self {
             issuer: issuer.to_owned(),
             key: Hmac::new_from_slice(&key).expect("HMAC takes keys of any length"),
         }
     }
 
-    /// The JWT of a token with this id.
+    /// The JWT of a token with this id; one that never ends has no `exp`.
     pub(super) fn write(&self, id: &str, token: Issued) -> String {
         let iat = token.issued_at.as_millis().div_euclid(1000);
-        let exp = token
-            .expires_at
-            .map_or(i64::MAX, |at| at.as_millis().div_euclid(1000));
+        let exp = token.expires_at.map_or(String::new(), |at| {
+            format!(r#""exp":{},"#, at.as_millis().div_euclid(1000))
+        });
         let claims = format!(
-            r#"{{"iss":"{}","iat":{iat},"exp":{exp},"nbf":{iat},"jti":"{id}"}}"#,
+            r#"{{"iss":"{}","iat":{iat},{exp}"nbf":{iat},"jti":"{id}"}}"#,
             self.issuer
         );
         let mut jwt = String::with_capacity(400);
@@ -60,10 +60,9 @@ impl Jwts {
         self.claims(jwt).map(|claims| claims.jti)
     }
 
-    /// The end of a JWT; `None` if it is not one of ours.
+    /// The end of a JWT; `None` if it is not one of ours, or never ends.
     pub(super) fn ends_at(&self, jwt: &str) -> Option<Timestamp> {
-        self.claims(jwt)
-            .map(|claims| Timestamp::from_secs(claims.exp))
+        self.claims(jwt)?.exp.map(Timestamp::from_secs)
     }
 
     fn claims(&self, jwt: &str) -> Option<Claims> {

@@ -1,5 +1,11 @@
 //! What a simulator is started with; every field has a default that the demo uses.
 
+mod keys;
+mod meta;
+mod oauth2;
+mod tiktok;
+
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +15,11 @@ use secrecy::SecretString;
 
 use crate::Faults;
 
+pub use keys::{FacturifySettings, RefreshMethod, ServiceTokenSettings};
+pub use meta::{FacebookSettings, InstagramSettings};
+pub use oauth2::{BodyFormat, ClientAuth, OAuth2Settings, Rotation};
+pub use tiktok::{ReusePolicy, TikTokBusinessSettings, TikTokLegacySettings, TikTokSettings};
+
 /// Meta's app id in the default settings (`META_APP_ID` of who refreshes).
 pub const META_APP_ID: &str = "1234567890123456";
 /// Meta's app secret in the default settings (`META_APP_SECRET`).
@@ -17,6 +28,14 @@ pub const META_APP_SECRET: &str = "app_secret_fake";
 pub const TIKTOK_CLIENT_KEY: &str = "aw123fake";
 /// TikTok's client secret in the default settings (`TIKTOK_CLIENT_SECRET`).
 pub const TIKTOK_CLIENT_SECRET: &str = "tiktok_secret_fake";
+/// The app id of TikTok's API for Business (`TIKTOK_APP_ID`), another API with other apps.
+pub const TIKTOK_APP_ID: &str = "7123456789012345678";
+/// The secret of [`TIKTOK_APP_ID`] (`TIKTOK_APP_SECRET`).
+pub const TIKTOK_APP_SECRET: &str = "tiktok_business_secret_fake";
+/// The client id at every generic provider of the default settings.
+pub const OAUTH2_CLIENT_ID: &str = "oauth2-client-fake";
+/// The secret of [`OAUTH2_CLIENT_ID`].
+pub const OAUTH2_CLIENT_SECRET: &str = "oauth2_secret_fake";
 /// A Facturify key that every simulator knows (`FACTURIFY_API_KEY`).
 pub const FACTURIFY_API_KEY: &str = "key_ok-demo";
 /// The secret of [`FACTURIFY_API_KEY`] (`FACTURIFY_API_SECRET`).
@@ -36,10 +55,21 @@ pub struct SimulatorConfig {
     pub seed: u64,
     /// Facebook Login and the Graph API.
     pub facebook: FacebookSettings,
+    /// Instagram Login.
+    pub instagram: InstagramSettings,
     /// TikTok for Developers, OAuth v2.
     pub tiktok: TikTokSettings,
+    /// TikTok's API for Business.
+    pub tiktok_business: TikTokBusinessSettings,
+    /// TikTok's OAuth v1, which it retired.
+    pub tiktok_legacy: TikTokLegacySettings,
     /// Facturify.
     pub facturify: FacturifySettings,
+    /// Somebody's API with two-level service tokens.
+    pub service_token: ServiceTokenSettings,
+    /// Generic OAuth 2.0 providers by their full names, such as `oauth2:demo`, which is
+    /// reached at `/oauth2/demo`. The default has three: `demo`, `demo_body`, `demo_json`.
+    pub oauth2: BTreeMap<&'static str, OAuth2Settings>,
     /// How long the providers think before they answer.
     pub latency: Latency,
     /// Faults by rate; [`crate::Running::set_faults`] changes them.
@@ -60,8 +90,13 @@ impl Default for SimulatorConfig {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             seed: 1,
             facebook: FacebookSettings::default(),
+            instagram: InstagramSettings::default(),
             tiktok: TikTokSettings::default(),
+            tiktok_business: TikTokBusinessSettings::default(),
+            tiktok_legacy: TikTokLegacySettings::default(),
             facturify: FacturifySettings::default(),
+            service_token: ServiceTokenSettings::default(),
+            oauth2: oauth2::defaults(),
             latency: Latency::default(),
             faults: Faults::default(),
             retry_after: Some(Duration::from_secs(1)),
@@ -99,107 +134,4 @@ pub struct Latency {
     pub fixed: Duration,
     /// The most on top; drawn from the seed.
     pub jitter: Duration,
-}
-
-/// Facebook Login (contracts §1).
-#[derive(Clone, Debug)]
-pub struct FacebookSettings {
-    /// The one app that may exchange tokens.
-    pub app: App,
-    /// A person's token after an exchange.
-    pub user_lifetime: Duration,
-    /// A page token derived from a short-lived token of a person; one derived
-    /// from a long-lived token has no end.
-    pub page_lifetime: Duration,
-    /// A system user's expiring token.
-    pub system_user_lifetime: Duration,
-    /// Whether calls with a user token need a right `appsecret_proof`; a wrong
-    /// one is refused in any case.
-    pub require_proof: bool,
-}
-
-impl Default for FacebookSettings {
-    fn default() -> Self {
-        Self {
-            app: App::new(META_APP_ID, META_APP_SECRET),
-            user_lifetime: Duration::from_secs(5_183_944),
-            page_lifetime: Duration::from_hours(1),
-            system_user_lifetime: Duration::from_hours(1440),
-            require_proof: false,
-        }
-    }
-}
-
-/// TikTok v2 (contracts §4.1).
-#[derive(Clone, Debug)]
-pub struct TikTokSettings {
-    /// The one app whose refresh tokens these are.
-    pub app: App,
-    /// `expires_in` of every new access token.
-    pub access_lifetime: Duration,
-    /// `refresh_expires_in` of every new refresh token.
-    pub refresh_lifetime: Duration,
-    /// What happens when a spent refresh token is presented.
-    pub reuse: ReusePolicy,
-    /// HTTP status of an error body; the contract leaves it open and both 200
-    /// and 400 were seen.
-    pub error_status: u16,
-}
-
-impl Default for TikTokSettings {
-    fn default() -> Self {
-        Self {
-            app: App::new(TIKTOK_CLIENT_KEY, TIKTOK_CLIENT_SECRET),
-            access_lifetime: Duration::from_hours(2),
-            refresh_lifetime: Duration::from_hours(24 * 180),
-            reuse: ReusePolicy::Revoke,
-            error_status: 400,
-        }
-    }
-}
-
-/// What a rotating provider does with a spent refresh token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReusePolicy {
-    /// It takes the use for theft: `invalid_grant`, and the whole family is revoked.
-    Revoke,
-    /// `invalid_grant`, but the newest token lives on.
-    Refuse,
-    /// The token before the newest brings the newest pair again for so long
-    /// after the rotation, else it is refused.
-    Grace(Duration),
-}
-
-/// Facturify (contracts §5).
-#[derive(Clone, Debug)]
-pub struct FacturifySettings {
-    /// A token from `/auth`.
-    pub first_lifetime: Duration,
-    /// A token from `/token/refresh`.
-    pub refreshed_lifetime: Duration,
-    /// For how long after its end a token can still be refreshed; the contract
-    /// leaves it open.
-    pub refresh_grace: Duration,
-    /// Which method `/token/refresh` takes; any other is answered with 405.
-    pub refresh_method: RefreshMethod,
-}
-
-impl Default for FacturifySettings {
-    fn default() -> Self {
-        Self {
-            first_lifetime: Duration::from_mins(4),
-            refreshed_lifetime: Duration::from_hours(12),
-            refresh_grace: Duration::ZERO,
-            refresh_method: RefreshMethod::Post,
-        }
-    }
-}
-
-/// The method of Facturify's refresh: the requirements say `GET`, its clients send `POST`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefreshMethod {
-    /// Only `POST`.
-    Post,
-    /// Only `GET`.
-    Get,
 }
