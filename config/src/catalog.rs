@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::kind::Kind::{
-    self, Address, Choice, DatabaseUrl, Decimal, GraphVersion, List, LogFilter, MasterKeys,
-    Networks, Origins, Path, RedisUrl, Secret, Switch, Text, Web, Whole, Word,
+    self, Address, Choice, DatabaseUrl, Decimal, Endpoint, GraphVersion, List, LogFilter,
+    MasterKeys, Networks, Origins, Path, RedisUrl, Secret, Switch, Text, Web, Whole, Word,
 };
 use crate::setting::{Alias, Setting, minutes, named, seconds};
 
@@ -90,15 +90,19 @@ pub const ALL: &[Setting] = &[
     s("providers.facturify.token_refresh_buffer", plain_seconds(DAY), "How long before its end the 12 h token is refreshed.").also(&[seconds("FACTURIFY_TOKEN_REFRESH_BUFFER")]),
     s("providers.facturify.refresh_method", Choice(&["POST", "GET"]), "Method of the refresh call that is tried first.").also(&[named("FACTURIFY_REFRESH_METHOD")]),
     s("providers.service_token.base_url", Web, "Address for service-token channels that bring none.").also(&[named("SERVICE_TOKEN_BASE_URL")]),
-    s("providers.oauth2.*.token_url", Web, "Token endpoint of a generic OAuth 2.0 provider."),
+    s("providers.oauth2.*.token_url", Endpoint, "Token endpoint of a generic OAuth 2.0 provider. This and what follows may be left out where the catalogue knows the name."),
     s("providers.oauth2.*.authorize_url", Web, "Its authorization endpoint, for the connect flow."),
     s("providers.oauth2.*.client_id", Text, "The app."),
     s("providers.oauth2.*.client_secret", SECRET, "Its secret; unset for a public client."),
-    s("providers.oauth2.*.auth_style", Choice(&["basic", "body"]), "Where the app names itself: in a Basic header (the default) or in the body."),
-    s("providers.oauth2.*.body", Choice(&["form", "json"]), "Encoding of the request; `form` is the default."),
+    s("providers.oauth2.*.auth_style", Choice(&["basic", "body"]), "Where the app names itself: in a Basic header, which is usual, or in the body."),
+    s("providers.oauth2.*.body", Choice(&["form", "json"]), "Encoding of the request; usually `form`."),
     s("providers.oauth2.*.scopes", List, "Scopes that the connect flow asks for."),
-    s("providers.oauth2.*.rotation", Choice(&["always", "sometimes", "never"]), "Whether a refresh token is spent by its use; `sometimes`, the default, is treated as `always`."),
+    s("providers.oauth2.*.rotation", Choice(&["always", "sometimes", "never"]), "Whether a refresh token is spent by its use; `sometimes`, which counts where nobody knows, is treated as `always`."),
     s("providers.oauth2.*.default_expires_in", plain_seconds(CENTURY), "Lifetime of an access token where the answer tells none."),
+    s("providers.oauth2.*.reauth_errors", List, "Errors that only a person can help with, beside `invalid_grant`: a code, or `code: words of the message`."),
+    s("providers.oauth2.*.misconfigured_errors", List, "Errors that mean that the app or its secret is wrong."),
+    s("providers.oauth2.*.retry_errors", List, "Errors that pass."),
+    s("providers.oauth2.*.rate_limit_errors", List, "Errors that mean too many requests."),
 
     s("auth.jwt_secret", Secret { min: 1 }, "Signs access tokens. `up` makes one if there is none.").also(&[named("JWT_SECRET"), named("SECRET_KEY")]),
     s("auth.jwt_expires_in", span(SECOND, DAY), "Lifetime of an access token.").also(&[named("JWT_EXPIRES_IN"), minutes("ACCESS_TOKEN_EXPIRE_MINUTES")]),

@@ -52,6 +52,7 @@ fn text(kind: Kind, value: &Value) -> Result<Value, String> {
         Kind::Choice(words) => choice(text, words),
         Kind::Address => address(text),
         Kind::Web => web(text),
+        Kind::Endpoint => endpoint(text),
         Kind::GraphVersion => graph_version(text),
         Kind::LogFilter => log_filter(text),
         Kind::Secret { min } => secret(text, min),
@@ -177,6 +178,10 @@ fn address(text: &str) -> Result<String, String> {
 
 /// Keeps a path, drops a trailing slash, so that paths can be appended.
 fn web(text: &str) -> Result<String, String> {
+    endpoint(text).map(|address| address.trim_end_matches('/').to_owned())
+}
+
+fn endpoint(text: &str) -> Result<String, String> {
     let url = Url::parse(text).map_err(|error| format!("{text:?} is no address: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err(format!("{text:?} is neither http:// nor https://"));
@@ -187,7 +192,7 @@ fn web(text: &str) -> Result<String, String> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err(format!("{text:?} has a query or a fragment"));
     }
-    Ok(url.as_str().trim_end_matches('/').to_owned())
+    Ok(url.into())
 }
 
 fn origin(text: &str) -> Result<String, String> {

@@ -42,7 +42,8 @@ pub(crate) fn check_values(values: &Values) -> Result<(), SettingsError> {
 /// Tokens travel to these addresses.
 fn encrypted(values: &Values) -> Result<(), SettingsError> {
     for (key, sourced) in &values.0 {
-        let web = catalog::find(key).is_some_and(|setting| setting.kind == Kind::Web);
+        let web = catalog::find(key)
+            .is_some_and(|setting| matches!(setting.kind, Kind::Web | Kind::Endpoint));
         let address = sourced.value.as_str().unwrap_or_default();
         if web && key.starts_with("providers.") && in_the_clear(address) {
             return Err(contradiction(
@@ -85,15 +86,14 @@ fn oauth2(values: &Values) -> Result<(), SettingsError> {
                     "names a provider that is not 1 to 32 of a-z, 0-9 and _",
                 ));
             }
-            for required in ["token_url", "client_id"] {
-                let needed = format!("providers.oauth2.{name}.{required}");
-                if !values.0.contains_key(&needed) {
-                    return Err(contradiction(
-                        values,
-                        key,
-                        &format!("is set, but {needed} is not"),
-                    ));
-                }
+            // The token endpoint may stand in the catalogue, which `providers` reads.
+            let needed = format!("providers.oauth2.{name}.client_id");
+            if !values.0.contains_key(&needed) {
+                return Err(contradiction(
+                    values,
+                    key,
+                    &format!("is set, but {needed} is not"),
+                ));
             }
         }
     }

@@ -47,6 +47,8 @@ pub enum Kind {
     Path,
     /// An address on the web: `http` or `https`, without query and fragment.
     Web,
+    /// An address as `Web`, of which a slash at its end is part.
+    Endpoint,
     /// Origins of browsers: `https://app.example.com`, several with commas, or `*`.
     Origins,
     /// Addresses or networks: `10.0.0.0/8`, several with commas.
@@ -109,7 +111,7 @@ impl Kind {
             ),
             Self::Address => "an IP address and a port, such as 127.0.0.1:8000".to_owned(),
             Self::Path => "a path".to_owned(),
-            Self::Web => {
+            Self::Web | Self::Endpoint => {
                 "an http:// or https:// address without user, query and fragment".to_owned()
             }
             Self::Origins => {

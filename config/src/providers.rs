@@ -115,12 +115,12 @@ pub struct ServiceToken {
     pub base_url: Option<String>,
 }
 
-/// A generic OAuth 2.0 provider.
+/// A generic OAuth 2.0 provider; what is `None` or empty may stand in the catalogue.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OAuth2 {
     /// Token endpoint.
-    pub token_url: String,
+    pub token_url: Option<String>,
     /// Authorization endpoint, for the connect flow.
     pub authorize_url: Option<String>,
     /// The app.
@@ -128,20 +128,29 @@ pub struct OAuth2 {
     /// Its secret; `None` for a public client.
     pub client_secret: Option<SecretString>,
     /// Where the app names itself.
-    #[serde(default)]
-    pub auth_style: ClientAuth,
+    pub auth_style: Option<ClientAuth>,
     /// Encoding of the request.
-    #[serde(default)]
-    pub body: BodyFormat,
+    pub body: Option<BodyFormat>,
     /// Scopes that the connect flow asks for.
     #[serde(default)]
     pub scopes: Vec<String>,
     /// Whether a refresh token is spent by its use.
-    #[serde(default)]
-    pub rotation: Rotation,
+    pub rotation: Option<Rotation>,
     /// Lifetime of an access token where the answer tells none.
     #[serde(default, deserialize_with = "some_millis")]
     pub default_expires_in: Option<Duration>,
+    /// Errors that only a person can help with: `code`, or `code: words of the message`.
+    #[serde(default)]
+    pub reauth_errors: Vec<String>,
+    /// Errors that mean that the app is wrong.
+    #[serde(default)]
+    pub misconfigured_errors: Vec<String>,
+    /// Errors that pass.
+    #[serde(default)]
+    pub retry_errors: Vec<String>,
+    /// Errors that mean too many requests.
+    #[serde(default)]
+    pub rate_limit_errors: Vec<String>,
 }
 
 /// Where an app names itself in a token request.

@@ -187,8 +187,8 @@ fn a_generic_provider_is_described_in_file_and_environment() {
     let start = Start::new()
         .file(
             "tokenfleet.toml",
-            "[providers.oauth2.acme]\ntoken_url = 'https://acme.example/token'\nclient_id = 'id'\n\
-             scopes = ['a', 'b']\nrotation = 'never'\ndefault_expires_in = '1h'\n",
+            "[providers.oauth2.acme]\ntoken_url = 'https://acme.example/token/'\nclient_id = 'id'\n\
+             scopes = ['a', 'b']\nreauth_errors = ['dead', 'bad: so, and so']\nrotation = 'never'\ndefault_expires_in = '1h'\n",
         )
         .env("TOKENFLEET_PROVIDERS__OAUTH2__ACME__CLIENT_SECRET", "hush");
 
@@ -200,9 +200,12 @@ fn a_generic_provider_is_described_in_file_and_environment() {
         .oauth2
         .get("acme")
         .expect("it is described");
-    assert_eq!(acme.token_url, "https://acme.example/token");
+    let token_url = "https://acme.example/token/";
+    assert_eq!(acme.token_url.as_deref(), Some(token_url));
+    assert_eq!(acme.reauth_errors, ["dead", "bad: so, and so"]);
     assert_eq!(acme.scopes, ["a", "b"]);
-    assert_eq!(acme.rotation, config::Rotation::Never);
+    assert_eq!(acme.rotation, Some(config::Rotation::Never));
+    assert_eq!(acme.auth_style, None);
     assert_eq!(acme.default_expires_in, Some(Duration::from_hours(1)));
     assert_eq!(
         told(&loaded, "providers.oauth2.acme.client_secret").0,
@@ -221,7 +224,9 @@ fn every_setting_of_the_table_has_a_place_in_the_types() {
             config::Kind::Whole { .. } => "10",
             config::Kind::Decimal { .. } => "2.0",
             config::Kind::Address => "127.0.0.1:80",
-            config::Kind::Web | config::Kind::Origins => "https://x.example",
+            config::Kind::Web | config::Kind::Endpoint | config::Kind::Origins => {
+                "https://x.example"
+            }
             config::Kind::Networks => "10.0.0.0/8",
             config::Kind::GraphVersion => "v25.0",
             config::Kind::LogFilter => "info",

@@ -92,8 +92,40 @@ fn each_contradiction_has_its_own_message() {
             "DB_PORT set, but DB_HOST is missing",
         ),
         (
-            Start::new().env("TOKENFLEET_PROVIDERS__OAUTH2__ACME__CLIENT_ID", "id"),
-            "providers.oauth2.acme.token_url is not",
+            Start::new().env("TOKENFLEET_PROVIDERS__OAUTH2__ACME__CLIENT_SECRET", "s"),
+            "providers.oauth2.acme.client_id is not",
+        ),
+        (
+            Start::new().env("TOKENFLEET_PROVIDERS__OAUTH2__ACME__AUTH_STYLE", "digest"),
+            "setting providers.oauth2.acme.auth_style (environment variable \
+             TOKENFLEET_PROVIDERS__OAUTH2__ACME__AUTH_STYLE): \"digest\" is none of them; allowed: \
+             basic, body",
+        ),
+        (
+            Start::new().env("TOKENFLEET_PROVIDERS__OAUTH2__ACME__TOKEN_URL", "acme"),
+            "setting providers.oauth2.acme.token_url (environment variable \
+             TOKENFLEET_PROVIDERS__OAUTH2__ACME__TOKEN_URL): \"acme\" is no address",
+        ),
+        (
+            Start::new().env(
+                "TOKENFLEET_PROVIDERS__OAUTH2__ACME__TOKEN_URL",
+                "http://acme.example/token",
+            ),
+            "is http:// to another machine, where tokens would travel in the clear",
+        ),
+        (
+            Start::new().file(
+                "tokenfleet.toml",
+                "[providers.oauth2.acme]\nclient_id = 'id'\ntoken_uri = 'https://acme.example'\n",
+            ),
+            "key providers.oauth2.acme.token_uri (file DIR/tokenfleet.toml) is no setting",
+        ),
+        (
+            Start::new().env(
+                "TOKENFLEET_PROVIDERS__OAUTH2__ACME_CORPORATION_AND_ITS_THIRTY_FRIENDS__CLIENT_ID",
+                "id",
+            ),
+            "names a provider that is not 1 to 32 of a-z, 0-9 and _",
         ),
         (
             Start::new().env("DATABASE_URL", "mysql://u:hush@h/d"),

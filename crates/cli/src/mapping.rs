@@ -5,7 +5,11 @@ use std::time::Duration;
 use api::ApiSettings;
 use config::Settings;
 use domain::Backoff;
-use providers::{FacturifySettings, MetaSettings, ProviderSettings, RefreshMethod, TikTokSettings};
+use providers::{
+    AuthStyle, BodyFormat, ErrorWords, FacturifySettings, InstagramSettings, MetaSettings,
+    OAuth2Settings, ProviderSettings, RefreshMethod, ServiceTokenSettings, TikTokBusinessSettings,
+    TikTokLegacySettings, TikTokSettings, TokenRotation,
+};
 use queue::{ConnectOptions, QueueName, QueueSettings, Queues};
 use secrecy::{ExposeSecret as _, SecretString};
 use store::{Retention, Store, StoreOptions};
@@ -42,11 +46,16 @@ pub(crate) fn queues(settings: &Settings, url: &SecretString, role: &str) -> Con
 /// For `providers`.
 pub(crate) fn providers(settings: &Settings) -> ProviderSettings {
     let config::Providers {
-        meta,
-        tiktok,
-        facturify,
+        allow_private,
         connect_timeout,
-        ..
+        meta,
+        instagram,
+        tiktok,
+        tiktok_business,
+        tiktok_legacy,
+        facturify,
+        service_token,
+        oauth2,
     } = settings.providers.clone();
     ProviderSettings {
         timeout: settings.worker.provider_timeout,
@@ -57,21 +66,72 @@ pub(crate) fn providers(settings: &Settings) -> ProviderSettings {
             app_id: meta.app_id,
             app_secret: meta.app_secret,
         },
+        instagram: InstagramSettings {
+            base_url: instagram.base_url,
+        },
         tiktok: TikTokSettings {
             base_url: tiktok.base_url,
             client_key: tiktok.client_key,
             client_secret: tiktok.client_secret,
         },
-        facturify: FacturifySettings {
-            base_url: facturify.base_url,
-            refresh_method: match facturify.refresh_method.as_str() {
-                "GET" => RefreshMethod::Get,
-                _ => RefreshMethod::Post,
-            },
-            buffer: facturify.token_refresh_buffer,
-            timeout: facturify.timeout,
-            max_retries: facturify.max_retries,
-            retry_backoff: facturify.retry_backoff,
+        tiktok_business: TikTokBusinessSettings {
+            base_url: tiktok_business.base_url,
+            app_id: tiktok_business.app_id,
+            app_secret: tiktok_business.app_secret,
+        },
+        tiktok_legacy: TikTokLegacySettings {
+            base_url: tiktok_legacy.base_url,
+        },
+        facturify: self::facturify(facturify),
+        service_token: ServiceTokenSettings {
+            base_url: service_token.base_url,
+        },
+        oauth2: oauth2
+            .into_iter()
+            .map(|(name, described)| (name, self::oauth2(described)))
+            .collect(),
+        allow_private,
+    }
+}
+
+fn facturify(facturify: config::Facturify) -> FacturifySettings {
+    FacturifySettings {
+        base_url: facturify.base_url,
+        refresh_method: match facturify.refresh_method.as_str() {
+            "GET" => RefreshMethod::Get,
+            _ => RefreshMethod::Post,
+        },
+        buffer: facturify.token_refresh_buffer,
+        timeout: facturify.timeout,
+        max_retries: facturify.max_retries,
+        retry_backoff: facturify.retry_backoff,
+    }
+}
+
+fn oauth2(described: config::OAuth2) -> OAuth2Settings {
+    OAuth2Settings {
+        token_url: described.token_url,
+        client_id: described.client_id,
+        client_secret: described.client_secret,
+        auth_style: described.auth_style.map(|style| match style {
+            config::ClientAuth::Basic => AuthStyle::Basic,
+            config::ClientAuth::Body => AuthStyle::Body,
+        }),
+        body: described.body.map(|body| match body {
+            config::BodyFormat::Form => BodyFormat::Form,
+            config::BodyFormat::Json => BodyFormat::Json,
+        }),
+        rotation: described.rotation.map(|rotation| match rotation {
+            config::Rotation::Always => TokenRotation::Always,
+            config::Rotation::Sometimes => TokenRotation::Sometimes,
+            config::Rotation::Never => TokenRotation::Never,
+        }),
+        default_expires_in: described.default_expires_in,
+        errors: ErrorWords {
+            reauth: described.reauth_errors,
+            misconfigured: described.misconfigured_errors,
+            retry: described.retry_errors,
+            rate_limit: described.rate_limit_errors,
         },
     }
 }

@@ -149,9 +149,26 @@ pub(crate) async fn open_vault(
 ///
 /// If a setting of theirs cannot work.
 pub(crate) fn open_providers(loaded: &Loaded) -> anyhow::Result<Arc<Providers>> {
-    Ok(Arc::new(Providers::new(mapping::providers(
-        &loaded.settings,
-    ))?))
+    let settings = mapping::providers(&loaded.settings);
+    let providers = Providers::new(settings).map_err(|error| explain_provider(error, loaded))?;
+    Ok(Arc::new(providers))
+}
+
+/// Names what of a generic provider is set, and by whom.
+fn explain_provider(error: providers::SettingsError, loaded: &Loaded) -> anyhow::Error {
+    let providers::SettingsError::OAuth2 { key, .. } = &error else {
+        return anyhow!(error);
+    };
+    let section = key
+        .rsplit_once('.')
+        .map_or(key.as_str(), |(section, _)| section);
+    let of_it = |line: &&config::Effective| line.key.starts_with(&format!("{section}."));
+    let known = loaded.effective.iter().filter(of_it);
+    let nearest = known.min_by_key(|line| (line.key != *key, line.key.len()));
+    match nearest.map(|line| loaded.told(&line.key)) {
+        Some(told) => anyhow!(error).context(format!("setting {told}")),
+        None => anyhow!(error),
+    }
 }
 
 /// This process among the others.

@@ -83,6 +83,16 @@ pub mod reason {
     pub const ENVELOPE_UNREADABLE: &str = "envelope_unreadable";
     /// The provider is not in the settings of this process.
     pub const PROVIDER_NOT_CONFIGURED: &str = "provider_not_configured";
+    /// The token is younger than the provider wants it to be.
+    pub const TOO_YOUNG: &str = "too_young";
+    /// An address that a tenant supplied may not be called for its form.
+    pub const ADDRESS_REFUSED: &str = "address_refused";
+    /// An address that a tenant supplied is private or reserved, or its name resolves to one.
+    pub const PRIVATE_ADDRESS: &str = "private_address";
+    /// The provider's address sends elsewhere, and nobody follows.
+    pub const REDIRECTED: &str = "redirected";
+    /// Another call with the same key to the same address is still running.
+    pub const BUSY: &str = "busy";
     /// An answer that the contract does not know.
     pub const UNKNOWN_ANSWER: &str = "unknown_answer";
     /// No answer within the time-out.

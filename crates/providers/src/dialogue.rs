@@ -1,7 +1,7 @@
 //! The requests of one call: each is permitted first, and what is reported of
 //! their answers is free of credentials.
 
-use domain::{Details, ProviderName, Verdict};
+use domain::{Details, FreshTokens, ProviderName, Verdict, reason};
 use reqwest::Request;
 use reqwest::header::HeaderMap;
 use secrecy::SecretString;
@@ -24,8 +24,8 @@ pub(crate) struct Dialogue<'a> {
     pub(crate) provider: &'a ProviderName,
     /// The call.
     pub(crate) call: &'a Call<'a>,
-    /// The app's secret, which answers may repeat.
-    pub(crate) app_secret: Option<&'a SecretString>,
+    /// The app's secrets in all forms that are sent: answers may repeat them.
+    pub(crate) app_secrets: &'a [SecretString],
 }
 
 impl Dialogue<'_> {
@@ -33,14 +33,35 @@ impl Dialogue<'_> {
     ///
     /// # Errors
     ///
-    /// `NotPermitted`, `NotSent` and `NoAnswer`; every answer is `Ok`.
+    /// `NotPermitted`, `NotSent` and `NoAnswer`, and `Refused` for a tenant's address
+    /// that must not be called; every answer is `Ok`.
     pub(crate) async fn send(&self, request: Request) -> Result<Answer, RefreshError> {
         self.call.permit.before_request().await?;
         let provider = self.provider.clone();
         self.http.send(request).await.map_err(|error| match error {
             HttpError::NotSent(source) => RefreshError::NotSent { provider, source },
+            HttpError::Refused(refusal) => Refusal::not_callable(&provider, refusal),
             HttpError::NoAnswer(source) => RefreshError::NoAnswer { provider, source },
         })
+    }
+
+    /// `fresh`, unless it belongs to another account than the channel's.
+    ///
+    /// # Errors
+    ///
+    /// `identity_mismatch`, with the `facts` of the answer.
+    pub(crate) fn of_same_account(
+        &self,
+        fresh: FreshTokens,
+        facts: &Facts,
+    ) -> Result<FreshTokens, RefreshError> {
+        match (self.call.external_id, &fresh.external_id) {
+            (Some(expected), Some(owner)) if expected != owner => {
+                let mismatch = Some(reason::IDENTITY_MISMATCH);
+                Err(self.refused_as(Verdict::Fatal, mismatch, facts))
+            }
+            _ => Ok(fresh),
+        }
     }
 
     /// The refusal that an answer is, by the provider's matrix.
@@ -61,7 +82,7 @@ impl Dialogue<'_> {
         reason: Option<&str>,
         facts: &Facts,
     ) -> RefreshError {
-        let redactor = Redactor::new(self.call.grant.secrets().chain(self.app_secret));
+        let redactor = Redactor::new(self.call.grant.secrets().chain(self.app_secrets));
         let clean = |text: &Option<String>, max| {
             let text = text.as_deref().filter(|text| !text.is_empty())?;
             Some(redactor.clean(text, max))

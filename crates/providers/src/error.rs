@@ -2,7 +2,7 @@
 
 use domain::{Details, ProviderName, Verdict, reason};
 
-use crate::NotPermitted;
+use crate::{EgressRefusal, NotPermitted};
 
 /// The cause of a failed request, stripped of its URL.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -102,6 +102,12 @@ impl Refusal {
             Verdict::Misconfigured,
             reason::PROVIDER_NOT_CONFIGURED,
         )
+    }
+
+    /// The refusal of a tenant's address; nothing is sent. It concerns this channel
+    /// alone, whose app identity is its own key.
+    pub(crate) fn not_callable(provider: &ProviderName, refusal: EgressRefusal) -> RefreshError {
+        Self::ours(provider, Verdict::Misconfigured, refusal.reason())
     }
 
     /// A refusal for want of something that a refresh needs.

@@ -18,7 +18,7 @@ use url::Url;
 
 use crate::dialogue::Dialogue;
 use crate::hex::hex;
-use crate::http::{Answer, Http, base_url, positive};
+use crate::http::{Answer, Http, base_url, bearer, positive};
 use crate::json::{seconds, secret};
 use crate::matrix::{Facts, Matrix};
 use crate::{
@@ -129,7 +129,7 @@ impl Provider for Facturify {
             http: &self.http,
             provider: &NAME,
             call,
-            app_secret: None,
+            app_secrets: &[],
         };
         let bearer = call.grant.access_token.as_ref().and_then(bearer);
         if let Some(bearer) = bearer
@@ -239,13 +239,6 @@ impl Facturify {
         *request.timeout_mut() = Some(self.settings.timeout);
         request
     }
-}
-
-/// The header that presents a token; `None` if the token cannot stand in one.
-fn bearer(token: &SecretString) -> Option<HeaderValue> {
-    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 fn may_pass(outcome: &Result<Answer, RefreshError>) -> bool {

@@ -96,16 +96,16 @@ impl<'a> Fields<'a> {
         Some(at.min(self.now))
     }
 
-    /// The end of a token, as seconds from `issued_at` on (`seconds`) or as an instant (`at`).
+    /// The end of a token, as seconds from `from` on (`seconds`) or as an instant (`at`).
     pub(crate) fn end(
         &mut self,
         seconds: &'static str,
         at: &'static str,
-        issued_at: Timestamp,
+        from: Timestamp,
     ) -> Option<Timestamp> {
         let name = self.either(seconds, at);
         if name == seconds {
-            return self.duration(seconds).map(|it| issued_at.plus(it));
+            return self.duration(seconds).map(|it| from.plus(it));
         }
         self.instant(at)
     }

@@ -1,17 +1,20 @@
 //! The one HTTP client: bounded in time and size, following nobody, telling nothing.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Request, Response, retry};
+use reqwest::{Client, ClientBuilder, Request, Response, retry};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use url::{Host, Url};
 
-use crate::{BoxError, SettingsError};
+use crate::egress::Guarded;
+use crate::{BoxError, EgressRefusal, SettingsError};
 
 /// Answers of token endpoints are a few hundred bytes; a list of pages some kilobytes.
 const BODY_CAP: usize = 64 * 1024;
@@ -25,6 +28,15 @@ const USER_AGENT: &str = concat!("tokenfleet/", env!("CARGO_PKG_VERSION"));
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     client: Client,
+}
+
+/// How long a client waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// For the whole of a request; more than zero.
+    pub(crate) timeout: Duration,
+    /// For connecting, TLS included; more than zero, cut to `timeout`.
+    pub(crate) connect_timeout: Duration,
 }
 
 /// What came back. It has no `Debug`: its body holds tokens.
@@ -41,30 +53,33 @@ pub(crate) struct Answer {
 pub(crate) enum HttpError {
     /// No connection was made, so nothing left us.
     NotSent(BoxError),
+    /// The address must not be called, so nothing left us.
+    Refused(EgressRefusal),
     /// It may have been received.
     NoAnswer(BoxError),
 }
 
 impl Http {
-    /// A client with these limits for the whole of a request and for connecting.
+    /// A client for addresses that the operator chose.
     ///
     /// # Errors
     ///
     /// [`SettingsError`] if a limit is zero, or no TLS configuration can be made.
-    pub(crate) fn new(timeout: Duration, connect_timeout: Duration) -> Result<Self, SettingsError> {
-        positive("TOKENFLEET_WORKER__PROVIDER_TIMEOUT", timeout)?;
-        positive("TOKENFLEET_PROVIDERS__CONNECT_TIMEOUT", connect_timeout)?;
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls()?)
-            .http1_only()
-            .timeout(timeout)
-            .connect_timeout(connect_timeout.min(timeout))
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .redirect(Policy::none())
-            .retry(retry::never())
-            .referer(false)
-            .no_proxy()
-            .user_agent(USER_AGENT)
+    pub(crate) fn new(limits: Limits) -> Result<Self, SettingsError> {
+        Self::built(limits.builder()?)
+    }
+
+    /// A client that connects only to what `guarded` lets through.
+    ///
+    /// # Errors
+    ///
+    /// As [`Http::new`].
+    pub(crate) fn guarded(limits: Limits, guarded: Guarded) -> Result<Self, SettingsError> {
+        Self::built(limits.builder()?.dns_resolver(Arc::new(guarded)))
+    }
+
+    fn built(builder: ClientBuilder) -> Result<Self, SettingsError> {
+        let client = builder
             .build()
             .map_err(|error| SettingsError::Client(error.into()))?;
         Ok(Self { client })
@@ -79,6 +94,28 @@ impl Http {
             headers: std::mem::take(response.headers_mut()),
             body,
         })
+    }
+}
+
+impl Limits {
+    fn builder(self) -> Result<ClientBuilder, SettingsError> {
+        let Self {
+            timeout,
+            connect_timeout,
+        } = self;
+        positive("TOKENFLEET_WORKER__PROVIDER_TIMEOUT", timeout)?;
+        positive("TOKENFLEET_PROVIDERS__CONNECT_TIMEOUT", connect_timeout)?;
+        Ok(Client::builder()
+            .tls_backend_preconfigured(tls()?)
+            .http1_only()
+            .timeout(timeout)
+            .connect_timeout(connect_timeout.min(timeout))
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .redirect(Policy::none())
+            .retry(retry::never())
+            .referer(false)
+            .no_proxy()
+            .user_agent(USER_AGENT))
     }
 }
 
@@ -99,6 +136,9 @@ impl Answer {
 impl HttpError {
     /// Sorts an error of the client. Its URL is removed, for it may hold secrets.
     fn of(error: reqwest::Error) -> Self {
+        if let Some(refusal) = refusal(&error) {
+            return Self::Refused(refusal);
+        }
         let unsent = error.is_connect() || error.is_builder();
         let source = error.without_url().into();
         if unsent {
@@ -109,14 +149,38 @@ impl HttpError {
     }
 }
 
+/// What the guarded resolver said, if it is why the connection failed.
+fn refusal(error: &reqwest::Error) -> Option<EgressRefusal> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(refusal) = error.downcast_ref() {
+            return Some(*refusal);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// The header that presents a token; `None` if the token cannot stand in one.
+pub(crate) fn bearer(token: &SecretString) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
 /// The address of `setting` without its final slash.
 ///
 /// # Errors
 ///
 /// [`SettingsError::BaseUrl`] if secrets must not be sent there.
 pub(crate) fn base_url(setting: &'static str, given: &str) -> Result<String, SettingsError> {
-    let refused = || SettingsError::BaseUrl { setting };
-    let url = Url::parse(given).map_err(|_| refused())?;
+    let url = endpoint(given).ok_or(SettingsError::BaseUrl { setting })?;
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// An address that secrets may be sent to: https, or http on this machine.
+pub(crate) fn endpoint(given: &str) -> Option<Url> {
+    let url = Url::parse(given).ok()?;
     let secure = match url.scheme() {
         "https" => url.has_host(),
         "http" => url.host().as_ref().is_some_and(is_loopback),
@@ -126,10 +190,7 @@ pub(crate) fn base_url(setting: &'static str, given: &str) -> Result<String, Set
         && url.password().is_none()
         && url.query().is_none()
         && url.fragment().is_none();
-    if !(secure && plain) {
-        return Err(refused());
-    }
-    Ok(url.as_str().trim_end_matches('/').to_owned())
+    (secure && plain).then_some(url)
 }
 
 /// # Errors
@@ -218,7 +279,12 @@ mod tests {
 
     #[test]
     fn a_limit_of_zero_is_refused_by_its_name() {
-        let error = Http::new(Duration::ZERO, Duration::from_secs(1)).expect_err("zero is refused");
+        let limits = Limits {
+            timeout: Duration::ZERO,
+            connect_timeout: Duration::from_secs(1),
+        };
+
+        let error = Http::new(limits).expect_err("zero is refused");
 
         assert_eq!(
             error.to_string(),

@@ -26,6 +26,8 @@ pub(crate) struct Facts {
     pub(crate) trace_id: Option<String>,
     /// It says itself that the error will pass.
     pub(crate) transient: bool,
+    /// It has a `Retry-After`.
+    pub(crate) asks_to_wait: bool,
 }
 
 /// All rows of one provider, in the order of the contracts.
@@ -70,6 +72,8 @@ pub(crate) enum When {
     Mentions(&'static [&'static str]),
     /// The provider says that it will pass.
     Transient,
+    /// There is a `Retry-After`.
+    AsksToWait,
 }
 
 /// What a row means; a [`Verdict`] that can stand in a table.
@@ -85,11 +89,20 @@ pub(crate) enum Then {
     ThrottledFor(u64),
     /// [`Verdict::Reauthorize`].
     Reauthorize,
+    /// [`Verdict::Reauthorize`] after so many tries.
+    ReauthorizeAfter(u32),
     /// [`Verdict::Misconfigured`].
     Misconfigured,
     /// [`Verdict::Fatal`].
     Fatal,
 }
+
+/// Nobody follows a redirect: an address that answers with one is a wrong setting.
+pub(crate) const REDIRECT: Row = row_because(
+    &[When::Status(300, 399)],
+    Then::Misconfigured,
+    reason::REDIRECTED,
+);
 
 /// A row without a reason.
 pub(crate) const fn row(when: &'static [When], then: Then) -> Row {
@@ -130,6 +143,7 @@ impl Matrix {
             Then::Throttled => throttled(None),
             Then::ThrottledFor(seconds) => throttled(Some(Duration::from_secs(seconds))),
             Then::Reauthorize => Verdict::Reauthorize,
+            Then::ReauthorizeAfter(tries) => Verdict::retry_then(tries, Verdict::Reauthorize),
             Then::Misconfigured => Verdict::Misconfigured,
             Then::Fatal => Verdict::Fatal,
         };
@@ -161,6 +175,7 @@ impl Facts {
                 words.iter().any(|word| message.contains(word))
             }
             When::Transient => self.transient,
+            When::AsksToWait => self.asks_to_wait,
         }
     }
 }

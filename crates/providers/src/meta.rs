@@ -1,5 +1,7 @@
 //! What Meta's providers share: the error matrix, the usage headers and the Graph API.
 
 pub(crate) mod graph;
-mod matrix;
+pub(crate) mod import;
+pub(crate) mod keeper;
+pub(crate) mod matrix;
 mod usage;

@@ -7,9 +7,15 @@ use domain::ProviderName;
 
 use crate::facebook::Facebook;
 use crate::facturify::Facturify;
-use crate::http::Http;
+use crate::http::{Http, Limits};
+use crate::instagram::Instagram;
+use crate::oauth2::OAuth2;
+use crate::service_token::ServiceToken;
 use crate::tiktok::TikTok;
-use crate::{Provider, ProviderSettings, SettingsError};
+use crate::tiktok_business::TikTokBusiness;
+use crate::tiktok_legacy::TikTokLegacy;
+use crate::whatsapp::WhatsApp;
+use crate::{Egress, Provider, ProviderSettings, SettingsError};
 
 /// Other names of providers, as imports may give them.
 const SYNONYMS: [(&str, &str); 1] = [("meta", "facebook")];
@@ -27,12 +33,37 @@ impl Providers {
     ///
     /// [`SettingsError`], naming the setting.
     pub fn new(settings: ProviderSettings) -> Result<Self, SettingsError> {
-        let http = Http::new(settings.timeout, settings.connect_timeout)?;
-        let all: Vec<Arc<dyn Provider>> = vec![
-            Arc::new(Facebook::new(http.clone(), settings.meta)?),
+        let limits = Limits {
+            timeout: settings.timeout,
+            connect_timeout: settings.connect_timeout,
+        };
+        let http = Http::new(limits)?;
+        let egress = Egress::new(
+            settings.timeout,
+            settings.connect_timeout,
+            settings.allow_private,
+        )?;
+        let mut all: Vec<Arc<dyn Provider>> = vec![
+            Arc::new(Facebook::new(http.clone(), settings.meta.clone())?),
+            Arc::new(WhatsApp::new(http.clone(), settings.meta)?),
+            Arc::new(Instagram::new(http.clone(), &settings.instagram)?),
+            Arc::new(TikTokBusiness::new(http.clone(), settings.tiktok_business)?),
+            Arc::new(TikTokLegacy::new(
+                http.clone(),
+                &settings.tiktok_legacy,
+                settings.tiktok.client_key.clone(),
+            )?),
             Arc::new(TikTok::new(http.clone(), settings.tiktok)?),
-            Arc::new(Facturify::new(http, settings.facturify)?),
+            Arc::new(Facturify::new(http.clone(), settings.facturify)?),
+            Arc::new(ServiceToken::new(
+                http.clone(),
+                egress,
+                &settings.service_token,
+            )?),
         ];
+        for (name, described) in settings.oauth2 {
+            all.push(Arc::new(OAuth2::new(http.clone(), &name, described)?));
+        }
         let by_name = all.into_iter().map(|it| (it.name().clone(), it)).collect();
         Ok(Self {
             by_name: Arc::new(by_name),

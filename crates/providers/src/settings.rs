@@ -1,8 +1,11 @@
 //! What the providers need to be told, as plain values.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use secrecy::SecretString;
+
+use crate::oauth2::OAuth2Settings;
 
 /// Settings of all providers; `default` is production without any credentials.
 #[derive(Clone, Debug)]
@@ -11,12 +14,24 @@ pub struct ProviderSettings {
     pub timeout: Duration,
     /// Time to connect, TLS included; not more than `timeout`. 10 s.
     pub connect_timeout: Duration,
-    /// Facebook; Instagram and WhatsApp share it.
+    /// Facebook and WhatsApp.
     pub meta: MetaSettings,
+    /// Instagram Login.
+    pub instagram: InstagramSettings,
     /// TikTok for Developers.
     pub tiktok: TikTokSettings,
+    /// TikTok API for Business.
+    pub tiktok_business: TikTokBusinessSettings,
+    /// TikTok's first OAuth; its app is that of `tiktok`.
+    pub tiktok_legacy: TikTokLegacySettings,
     /// Facturify.
     pub facturify: FacturifySettings,
+    /// Two-level service tokens.
+    pub service_token: ServiceTokenSettings,
+    /// Generic providers by name, 1–32 of `[a-z0-9_]`; the provider's name is `oauth2:<name>`.
+    pub oauth2: BTreeMap<String, OAuth2Settings>,
+    /// Whether addresses that tenants supply may be private, and http.
+    pub allow_private: bool,
 }
 
 /// The Meta app.
@@ -32,6 +47,13 @@ pub struct MetaSettings {
     pub app_secret: Option<SecretString>,
 }
 
+/// Instagram Login: its tokens need no app.
+#[derive(Clone, Debug)]
+pub struct InstagramSettings {
+    /// Replaces `https://graph.instagram.com`; https, or http on a loopback address.
+    pub base_url: String,
+}
+
 /// The TikTok app.
 #[derive(Clone, Debug)]
 pub struct TikTokSettings {
@@ -41,6 +63,32 @@ pub struct TikTokSettings {
     pub client_key: Option<String>,
     /// `TIKTOK_CLIENT_SECRET`.
     pub client_secret: Option<SecretString>,
+}
+
+/// The app at TikTok's API for Business; not the one of [`TikTokSettings`].
+#[derive(Clone, Debug)]
+pub struct TikTokBusinessSettings {
+    /// Replaces `https://business-api.tiktok.com`; https, or http on a loopback address.
+    pub base_url: String,
+    /// `TIKTOK_APP_ID`.
+    pub app_id: Option<String>,
+    /// `TIKTOK_APP_SECRET`.
+    pub app_secret: Option<SecretString>,
+}
+
+/// TikTok's first OAuth.
+#[derive(Clone, Debug)]
+pub struct TikTokLegacySettings {
+    /// Replaces `https://open-api.tiktok.com`; https, or http on a loopback address.
+    pub base_url: String,
+}
+
+/// Two-level service tokens.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceTokenSettings {
+    /// `SERVICE_TOKEN_BASE_URL`: for channels that bring no address. The operator's
+    /// own, so that it may be private; https, or http on a loopback address.
+    pub base_url: Option<String>,
 }
 
 /// Facturify's address and manners; its keys are the tenants' own.
@@ -90,6 +138,16 @@ pub enum SettingsError {
         /// The range, in words.
         allowed: &'static str,
     },
+    /// A generic provider that cannot be asked as it is described.
+    #[error("{key} {problem}; allowed: {allowed}")]
+    OAuth2 {
+        /// The setting, such as `providers.oauth2.acme.token_url`.
+        key: String,
+        /// What is wrong with it, as the end of a sentence.
+        problem: String,
+        /// What is right.
+        allowed: String,
+    },
     /// The HTTP client could not be built.
     #[error("the HTTP client for the providers could not be built")]
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -101,8 +159,14 @@ impl Default for ProviderSettings {
             timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
             meta: MetaSettings::default(),
+            instagram: InstagramSettings::default(),
             tiktok: TikTokSettings::default(),
+            tiktok_business: TikTokBusinessSettings::default(),
+            tiktok_legacy: TikTokLegacySettings::default(),
             facturify: FacturifySettings::default(),
+            service_token: ServiceTokenSettings::default(),
+            oauth2: BTreeMap::new(),
+            allow_private: false,
         }
     }
 }
@@ -114,6 +178,32 @@ impl Default for MetaSettings {
             graph_version: "v25.0".to_owned(),
             app_id: None,
             app_secret: None,
+        }
+    }
+}
+
+impl Default for InstagramSettings {
+    fn default() -> Self {
+        Self {
+            base_url: "https://graph.instagram.com".to_owned(),
+        }
+    }
+}
+
+impl Default for TikTokBusinessSettings {
+    fn default() -> Self {
+        Self {
+            base_url: "https://business-api.tiktok.com".to_owned(),
+            app_id: None,
+            app_secret: None,
+        }
+    }
+}
+
+impl Default for TikTokLegacySettings {
+    fn default() -> Self {
+        Self {
+            base_url: "https://open-api.tiktok.com".to_owned(),
         }
     }
 }

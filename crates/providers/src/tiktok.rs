@@ -1,13 +1,13 @@
 //! TikTok for Developers, OAuth v2 (contracts §4.1): every refresh spends the
 //! refresh token.
 
-mod import;
 mod matrix;
 
+use std::slice::from_ref;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{FreshTokens, Grant, ProviderName, Verdict, Window, reason};
+use domain::{FreshTokens, Grant, ProviderName, Window};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Body, Method, Request};
 use secrecy::{ExposeSecret, SecretString};
@@ -19,7 +19,7 @@ use crate::http::{Answer, Http, base_url};
 use crate::json::{lifetime, seconds, secret, text};
 use crate::{
     Accepted, Call, FieldError, ImportRequest, Provider, RefreshError, Refusal, Rotation,
-    SettingsError, TikTokSettings,
+    SettingsError, TikTokSettings, token_pair,
 };
 
 static NAME: ProviderName = ProviderName::from_static("tiktok");
@@ -102,7 +102,7 @@ impl Provider for TikTok {
     }
 
     fn accept(&self, import: &ImportRequest) -> Result<Accepted, Vec<FieldError>> {
-        let accepted = import::accept(import)?;
+        let accepted = token_pair::accept(import)?;
         Ok(accepted.warned_of(&self.missing_settings()))
     }
 
@@ -117,7 +117,7 @@ impl Provider for TikTok {
             http: &self.http,
             provider: &NAME,
             call,
-            app_secret: Some(secret),
+            app_secrets: from_ref(secret),
         };
         let request = self.request(key, secret, refresh_token);
         let answer = dialogue.send(request).await?;
@@ -128,21 +128,14 @@ impl Provider for TikTok {
 /// A body with an `error` is an error at any status, also at 200.
 fn read(dialogue: &Dialogue<'_>, answer: &Answer) -> Result<FreshTokens, RefreshError> {
     let body = answer.json();
+    let facts = matrix::facts(answer, body.as_ref());
     let tokens = body
         .as_ref()
         .filter(|body| answer.is_success() && !matrix::is_error(body))
         .and_then(tokens);
-    let Some(fresh) = tokens else {
-        let facts = matrix::facts(answer, body.as_ref());
-        return Err(dialogue.refused(&matrix::MATRIX, &facts, &answer.headers));
-    };
-    match (dialogue.call.external_id, &fresh.external_id) {
-        (Some(expected), Some(owner)) if expected != owner => {
-            let facts = matrix::facts(answer, body.as_ref());
-            let mismatch = Some(reason::IDENTITY_MISMATCH);
-            Err(dialogue.refused_as(Verdict::Fatal, mismatch, &facts))
-        }
-        _ => Ok(fresh),
+    match tokens {
+        Some(fresh) => dialogue.of_same_account(fresh, &facts),
+        None => Err(dialogue.refused(&matrix::MATRIX, &facts, &answer.headers)),
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::args::Global;
 use crate::output::{note, say};
+use crate::parts;
 use crate::table::table;
 
 const EXAMPLES: &str = "\
@@ -46,6 +47,8 @@ enum Action {
 pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let Action::Check { all, json } = args.action;
     let loaded = global.load(Vec::new())?;
+    // The catalogue of generic providers is known only there.
+    parts::open_providers(&loaded)?;
     if json {
         let report = json!({ "settings": loaded.effective, "warnings": loaded.warnings });
         say(serde_json::to_string_pretty(&report)?);

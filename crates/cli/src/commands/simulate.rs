@@ -93,6 +93,14 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// The variables that point a fleet at this simulator. Their secrets are made up.
 pub(crate) fn settings(simulator: &Running) -> Vec<(&'static str, String)> {
+    let mut settings = seeds(simulator);
+    settings.extend(others(simulator));
+    settings.extend(oauth2(simulator));
+    settings
+}
+
+/// The providers of the demo's fleet.
+fn seeds(simulator: &Running) -> Vec<(&'static str, String)> {
     vec![
         ("META_BASE_URL", simulator.base_url("facebook")),
         ("META_APP_ID", simulator::META_APP_ID.to_owned()),
@@ -108,6 +116,80 @@ pub(crate) fn settings(simulator: &Running) -> Vec<(&'static str, String)> {
         (
             "FACTURIFY_API_SECRET",
             simulator::FACTURIFY_API_SECRET.to_owned(),
+        ),
+    ]
+}
+
+/// The providers beside them; WhatsApp's tokens live at Meta's address.
+fn others(simulator: &Running) -> Vec<(&'static str, String)> {
+    vec![
+        ("INSTAGRAM_BASE_URL", simulator.base_url("instagram")),
+        (
+            "TIKTOK_BUSINESS_BASE_URL",
+            simulator.base_url("tiktok_business"),
+        ),
+        ("TIKTOK_APP_ID", simulator::TIKTOK_APP_ID.to_owned()),
+        ("TIKTOK_APP_SECRET", simulator::TIKTOK_APP_SECRET.to_owned()),
+        (
+            "TIKTOK_LEGACY_BASE_URL",
+            simulator.base_url("tiktok_legacy"),
+        ),
+        (
+            "SERVICE_TOKEN_BASE_URL",
+            simulator.base_url("service_token"),
+        ),
+        // A tenant's service token may only point to loopback if private addresses are allowed.
+        ("TOKENFLEET_PROVIDERS__ALLOW_PRIVATE", "true".to_owned()),
+    ]
+}
+
+/// The generic providers: basic and form, body and form, basic and JSON.
+fn oauth2(simulator: &Running) -> Vec<(&'static str, String)> {
+    let token_url = |name| format!("{}/token", simulator.base_url(name));
+    let id = simulator::OAUTH2_CLIENT_ID.to_owned();
+    let secret = simulator::OAUTH2_CLIENT_SECRET.to_owned();
+    let [demo, body, json] = ["oauth2:demo", "oauth2:demo_body", "oauth2:demo_json"].map(token_url);
+    vec![
+        ("TOKENFLEET_PROVIDERS__OAUTH2__DEMO__TOKEN_URL", demo),
+        ("TOKENFLEET_PROVIDERS__OAUTH2__DEMO__CLIENT_ID", id.clone()),
+        (
+            "TOKENFLEET_PROVIDERS__OAUTH2__DEMO__CLIENT_SECRET",
+            secret.clone(),
+        ),
+        (
+            "TOKENFLEET_PROVIDERS__OAUTH2__DEMO__ROTATION",
+            "always".to_owned(),
+        ),
+        ("TOKENFLEET_PROVIDERS__OAUTH2__DEMO_BODY__TOKEN_URL", body),
+        (
+            "TOKENFLEET_PROVIDERS__OAUTH2__DEMO_BODY__CLIENT_ID",
+            id.clone(),
+        ),
+        (
+            "TOKENFLEET_PROVIDERS__OAUTH2__DEMO_BODY__CLIENT_SECRET",
+            secret.clone(),
+        ),
+        (
+            "TOKENFLEET_PROVIDERS__OAUTH2__DEMO_BODY__AUTH_STYLE",
+            "body".to_owned(),
+        ),
+        (
+            "TOKENFLEET_PROVIDERS__OAUTH2__DEMO_BODY__ROTATION",
+            "never".to_owned(),
+        ),
+        ("TOKENFLEET_PROVIDERS__OAUTH2__DEMO_JSON__TOKEN_URL", json),
+        ("TOKENFLEET_PROVIDERS__OAUTH2__DEMO_JSON__CLIENT_ID", id),
+        (
+            "TOKENFLEET_PROVIDERS__OAUTH2__DEMO_JSON__CLIENT_SECRET",
+            secret,
+        ),
+        (
+            "TOKENFLEET_PROVIDERS__OAUTH2__DEMO_JSON__BODY",
+            "json".to_owned(),
+        ),
+        (
+            "TOKENFLEET_PROVIDERS__OAUTH2__DEMO_JSON__ROTATION",
+            "always".to_owned(),
         ),
     ]
 }

@@ -245,3 +245,27 @@ fn no_server_and_no_token() {
     let server = ["tenant", "list", "--server", "http://127.0.0.1:1"];
     assert_refused(&site, &server, &["no server answers at http://127.0.0.1:1"]);
 }
+
+#[test]
+fn a_generic_provider_that_nobody_describes() {
+    let id = "TOKENFLEET_PROVIDERS__OAUTH2__ACME__CLIENT_ID";
+    let url = "TOKENFLEET_PROVIDERS__OAUTH2__ACME__TOKEN_URL";
+    let acme = || Site::new().env(id, "app-1");
+    let check = ["config", "check"];
+
+    for arguments in [&UP[..], &check[..]] {
+        let told = [
+            "setting providers.oauth2.acme.client_id = app-1",
+            id,
+            "providers.oauth2.acme.token_url is not set, and the catalogue has no acme",
+            "allowed: an https:// address",
+        ];
+        assert_refused(&acme(), arguments, &told);
+        let in_the_clear = ["providers.oauth2.acme.token_url", url, "in the clear"];
+        let wrong = acme().env(url, "http://acme.example/token");
+        assert_refused(&wrong, arguments, &in_the_clear);
+        let style = "TOKENFLEET_PROVIDERS__OAUTH2__ACME__AUTH_STYLE";
+        let unknown_style = acme().env(style, "digest");
+        assert_refused(&unknown_style, arguments, &[style, "allowed: basic, body"]);
+    }
+}

@@ -1,8 +1,9 @@
 //! What an import of Facebook credentials may contain.
 
-use domain::{ChannelState, Grant, GrantKind, reason};
+use domain::{GrantKind, reason};
 
-use crate::fields::{Fields, ID_MAX};
+use crate::fields::Fields;
+use crate::meta::import::{Given, expired};
 use crate::{Accepted, FieldError, ImportRequest};
 
 use super::USER_ACCESS_TOKEN;
@@ -19,39 +20,18 @@ const KINDS: [(&str, GrantKind); 3] = [
 /// `expires_in` counts from `issued_at`, and that is the import where it is not given.
 pub(super) fn accept(import: &ImportRequest) -> Result<Accepted, Vec<FieldError>> {
     let mut fields = Fields::new(&import.credentials, import.now);
-    let access_token = fields.required_secret("access_token");
-    let issued_at = fields.past("issued_at").unwrap_or(import.now);
-    let access_expires_at = fields.end("expires_in", "expires_at", issued_at);
-    let kind = fields.one_of("kind", &KINDS);
-    let external_id = fields.text("external_id", ID_MAX);
+    let given = Given::read(&mut fields, import.now, &KINDS);
     let user_token = fields.secret(USER_ACCESS_TOKEN);
-    if user_token.is_some() && kind != Some(GrantKind::Page) {
+    let is_page = given.kind == Some(GrantKind::Page);
+    if user_token.is_some() && !is_page {
         fields.refuse(USER_ACCESS_TOKEN, "is only for kind page");
-    }
-    if fields.has("issued_at") && access_expires_at.is_some_and(|end| end <= issued_at) {
-        fields.refuse("expires_at", "must be later than issued_at");
     }
     fields.finish()?;
 
-    let is_page = kind == Some(GrantKind::Page);
-    let keys = user_token.map(|token| (USER_ACCESS_TOKEN.to_owned(), token));
-    let accepted = Accepted {
-        has_refresh_material: !is_page || keys.is_some(),
-        grant: Grant {
-            access_token,
-            keys: keys.into_iter().collect(),
-            kind,
-            issued_at: Some(issued_at),
-            ..Grant::default()
-        },
-        access_expires_at,
-        refresh_expires_at: None,
-        external_id,
-        state: ChannelState::Active,
-        reason: None,
-        warning: None,
-        due_now: access_expires_at.is_none(),
-    };
+    let mut accepted = given.accepted();
+    accepted.has_refresh_material = !is_page || user_token.is_some();
+    let key = user_token.map(|token| (USER_ACCESS_TOKEN.to_owned(), token));
+    accepted.grant.keys.extend(key);
     Ok(renewable(accepted, is_page, import))
 }
 
@@ -61,19 +41,13 @@ fn renewable(accepted: Accepted, is_page: bool, import: &ImportRequest) -> Accep
     let Some(end) = accepted.access_expires_at else {
         return accepted;
     };
-    let expired = end <= import.now;
-    match (expired, is_page, accepted.has_refresh_material) {
+    let is_over = end <= import.now;
+    match (is_over, is_page, accepted.has_refresh_material) {
         (true, true, true) => Accepted {
             due_now: true,
             ..accepted
         },
-        (true, ..) => Accepted {
-            has_refresh_material: false,
-            ..accepted.needs_reauth(
-                reason::EXPIRED,
-                "the access token has expired and cannot be renewed: a person must log in again",
-            )
-        },
+        (true, ..) => expired(accepted),
         (false, true, false) => accepted.needs_reauth(
             reason::NO_REFRESH_MATERIAL,
             "a page token that expires cannot be renewed without user_access_token",
@@ -84,7 +58,7 @@ fn renewable(accepted: Accepted, is_page: bool, import: &ImportRequest) -> Accep
 
 #[cfg(test)]
 mod tests {
-    use domain::Timestamp;
+    use domain::{ChannelState, Timestamp};
     use serde_json::{Value, json};
 
     use super::*;
@@ -132,7 +106,8 @@ mod tests {
         assert_eq!(accepted.external_id.as_deref(), Some("999"));
         assert_eq!(
             accepted.access_expires_at,
-            Some(Timestamp::from_secs(1_795_168_800 + 5_184_000))
+            Some(Timestamp::from_secs(1_795_176_000 + 5_184_000)),
+            "from the import on"
         );
         assert_eq!(accepted.state, ChannelState::Active);
         assert!(!accepted.due_now && accepted.has_refresh_material);

@@ -13,7 +13,7 @@ use super::usage::header_delay;
 const POLICY_BLOCK_SECS: u64 = 6 * 3600;
 
 /// Meta's answers. Codes decide, not the HTTP status.
-pub(super) const MATRIX: Matrix = Matrix {
+pub(crate) const MATRIX: Matrix = Matrix {
     rows: ROWS,
     header_delay,
 };
@@ -111,7 +111,7 @@ const ROWS: &[Row] = &[
 ];
 
 /// What an error envelope says; also for answers that have none.
-pub(super) fn facts(answer: &Answer, body: Option<&Value>) -> Facts {
+pub(crate) fn facts(answer: &Answer, body: Option<&Value>) -> Facts {
     let error = body.and_then(|body| body.get("error"));
     Facts {
         status: answer.status,

@@ -4,8 +4,14 @@ extern crate tokenfleet_providers as providers;
 
 mod facebook;
 mod facturify;
+mod instagram;
+mod oauth2;
+mod service_token;
 mod simulated;
 mod stub;
 mod support;
 mod tiktok;
+mod tiktok_business;
+mod tiktok_legacy;
 mod transport;
+mod whatsapp;

@@ -7,8 +7,9 @@ use domain::{
     Clock as _, ErrorClass, FreshTokens, Grant, GrantKind, Lifetime, SystemClock, Timestamp,
 };
 use providers::{
-    Accepted, FacturifySettings, ImportRequest, MetaSettings, Provider, ProviderSettings,
-    RefreshError, TikTokSettings,
+    Accepted, AuthStyle, BodyFormat, FacturifySettings, ImportRequest, InstagramSettings,
+    MetaSettings, OAuth2Settings, Provider, ProviderSettings, RefreshError, TikTokBusinessSettings,
+    TikTokLegacySettings, TikTokSettings,
 };
 use secrecy::ExposeSecret;
 use simulator::{
@@ -17,7 +18,35 @@ use simulator::{
 
 use crate::support::{Refresh, provider};
 
-const NAMES: [&str; 3] = ["facebook", "tiktok", "facturify"];
+mod others;
+
+const NAMES: [&str; 11] = [
+    "facebook",
+    "instagram",
+    "whatsapp",
+    "tiktok",
+    "tiktok_business",
+    "tiktok_legacy",
+    "facturify",
+    "service_token",
+    "oauth2:demo",
+    "oauth2:demo_body",
+    "oauth2:demo_json",
+];
+
+/// Those whose contracts leave a redirect to the rule for unknown answers.
+const SEEDS: [&str; 5] = ["facebook", "instagram", "whatsapp", "tiktok", "facturify"];
+
+/// Those where a tenant's own key is the app.
+const OWN_KEYS: [&str; 2] = ["facturify", "service_token"];
+
+/// Credentials that their provider refreshes at once; Instagram wants them a day old.
+fn refreshable(name: &str) -> MintRequest {
+    match name {
+        "instagram" | "whatsapp" => MintRequest::of(name).expires_in(86_400),
+        name => MintRequest::of(name),
+    }
+}
 
 /// The simulator and one grant at one of its providers, imported as a tenant would.
 struct Channel {
@@ -101,7 +130,40 @@ fn settings(sim: &Running) -> ProviderSettings {
             max_retries: 0,
             ..FacturifySettings::default()
         },
+        instagram: InstagramSettings {
+            base_url: sim.base_url("instagram"),
+        },
+        tiktok_business: TikTokBusinessSettings {
+            base_url: sim.base_url("tiktok_business"),
+            app_id: Some(simulator::TIKTOK_APP_ID.to_owned()),
+            app_secret: Some(simulator::TIKTOK_APP_SECRET.into()),
+        },
+        tiktok_legacy: TikTokLegacySettings {
+            base_url: sim.base_url("tiktok_legacy"),
+        },
+        oauth2: ["demo", "demo_body", "demo_json"]
+            .map(|name| (name.to_owned(), oauth2(sim, name)))
+            .into(),
+        allow_private: true,
         ..ProviderSettings::default()
+    }
+}
+
+/// A generic provider of the simulator, in the dialect that its name says.
+fn oauth2(sim: &Running, name: &str) -> OAuth2Settings {
+    let (auth_style, body) = match name {
+        "demo_body" => (AuthStyle::Body, BodyFormat::Form),
+        "demo_json" => (AuthStyle::Basic, BodyFormat::Json),
+        _ => (AuthStyle::Basic, BodyFormat::Form),
+    };
+    let address = sim.base_url(&format!("oauth2:{name}"));
+    OAuth2Settings {
+        token_url: Some(format!("{address}/token")),
+        client_id: simulator::OAUTH2_CLIENT_ID.to_owned(),
+        client_secret: Some(simulator::OAUTH2_CLIENT_SECRET.into()),
+        auth_style: Some(auth_style),
+        body: Some(body),
+        ..OAuth2Settings::default()
     }
 }
 
@@ -297,7 +359,7 @@ async fn a_wrong_secret_is_told_from_a_dead_grant_everywhere() {
 #[tokio::test]
 async fn a_revoked_grant_needs_a_person_everywhere() {
     for name in NAMES {
-        let channel = Channel::of(&MintRequest::of(name)).await;
+        let channel = Channel::of(&refreshable(name)).await;
         channel.sim.revoke(&channel.minted.id).expect("it is there");
 
         let refused = channel.refresh().await.expect_err("it is refused");
@@ -317,14 +379,14 @@ fn expected(kind: FaultKind, name: &str) -> Option<(ErrorClass, bool)> {
         | FaultKind::Status500
         | FaultKind::Status503
         | FaultKind::Html500
-        | FaultKind::Garbage
-        | FaultKind::Redirect => answered(Retryable),
+        | FaultKind::Garbage => answered(Retryable),
+        FaultKind::Redirect if SEEDS.contains(&name) => answered(Retryable),
         FaultKind::Status429 => answered(RateLimited),
-        FaultKind::InvalidClient if name == "facturify" => answered(ReauthRequired),
-        FaultKind::InvalidClient => answered(Misconfigured),
         FaultKind::InvalidGrant => answered(ReauthRequired),
-        FaultKind::Echo if name == "facturify" => answered(Misconfigured),
-        FaultKind::Echo => answered(Fatal),
+        FaultKind::InvalidClient if OWN_KEYS.contains(&name) => answered(ReauthRequired),
+        FaultKind::Echo if name == "service_token" => answered(ReauthRequired),
+        FaultKind::Echo if name != "facturify" => answered(Fatal),
+        FaultKind::Redirect | FaultKind::InvalidClient | FaultKind::Echo => answered(Misconfigured),
         FaultKind::Hang
         | FaultKind::HangAfterCommit
         | FaultKind::CutBeforeCommit
@@ -339,10 +401,8 @@ fn expected(kind: FaultKind, name: &str) -> Option<(ErrorClass, bool)> {
 async fn every_fault_has_its_class_at_every_provider_and_shows_no_secret() {
     for name in NAMES {
         for kind in FaultKind::ALL {
-            let channel = Channel::of(&MintRequest::of(name)).await;
-            let fault: Fault = format!("{name}.{}", kind.as_str())
-                .parse()
-                .expect("a fault");
+            let channel = Channel::of(&refreshable(name)).await;
+            let fault: Fault = kind.as_str().parse().expect("a fault");
             let faults = Faults::new(vec![fault]).expect("one fault is fine");
             channel.sim.set_faults(faults);
 

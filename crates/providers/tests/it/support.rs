@@ -10,8 +10,9 @@ use domain::{
     ChannelState, Details, FreshTokens, Grant, Lifetime, ProviderName, Timestamp, Verdict,
 };
 use providers::{
-    Call, FacturifySettings, MetaSettings, NotPermitted, Permit, Provider, ProviderSettings,
-    Providers, RefreshError, TikTokSettings,
+    Call, FacturifySettings, InstagramSettings, MetaSettings, NotPermitted, Permit, Provider,
+    ProviderSettings, Providers, RefreshError, TikTokBusinessSettings, TikTokLegacySettings,
+    TikTokSettings,
 };
 use secrecy::ExposeSecret;
 
@@ -59,10 +60,22 @@ pub(crate) fn settings(base_url: &str) -> ProviderSettings {
             client_key: Some("aw123fake".to_owned()),
             client_secret: Some("tiktok_secret&fake".into()),
         },
+        instagram: InstagramSettings {
+            base_url: base_url.clone(),
+        },
+        tiktok_business: TikTokBusinessSettings {
+            base_url: base_url.clone(),
+            app_id: Some("7001".to_owned()),
+            app_secret: Some("business_secret_fake".into()),
+        },
+        tiktok_legacy: TikTokLegacySettings {
+            base_url: base_url.clone(),
+        },
         facturify: FacturifySettings {
             base_url,
             ..FacturifySettings::default()
         },
+        allow_private: true,
         ..ProviderSettings::default()
     }
 }

@@ -187,7 +187,19 @@ fn providers_are_found_by_name_and_by_synonym() {
         .collect();
     let resolved = |word| providers.resolve(word).map(|name| name.to_string());
 
-    assert_eq!(names, ["facebook", "facturify", "tiktok"]);
+    assert_eq!(
+        names,
+        [
+            "facebook",
+            "facturify",
+            "instagram",
+            "service_token",
+            "tiktok",
+            "tiktok_business",
+            "tiktok_legacy",
+            "whatsapp",
+        ]
+    );
     assert_eq!(resolved("meta").as_deref(), Some("facebook"));
     assert_eq!(resolved("tiktok").as_deref(), Some("tiktok"));
     assert_eq!(resolved("Tiktok"), None);

@@ -36,10 +36,10 @@ pub(super) async fn examine(loaded: &Loaded) -> Vec<Finding> {
     findings
 }
 
-/// The setting with a provider's address.
+/// The setting with a provider's address; WhatsApp's is Facebook's, which is looked at once.
 fn address_of(provider: &str) -> Option<&'static str> {
     match provider {
-        "facebook" | "whatsapp" => Some("providers.meta.base_url"),
+        "facebook" => Some("providers.meta.base_url"),
         "instagram" => Some("providers.instagram.base_url"),
         "tiktok" => Some("providers.tiktok.base_url"),
         "tiktok_business" => Some("providers.tiktok_business.base_url"),
@@ -49,10 +49,10 @@ fn address_of(provider: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether a setting says that this provider is used. Facturify needs none: tenants bring keys.
+/// Whether a setting says that this provider is used. Some need none: their channels bring all.
 fn is_chosen(loaded: &Loaded, name: &str) -> bool {
     let section = format!("providers.{name}.");
-    name != "facturify"
+    !["facturify", "instagram"].contains(&name)
         || loaded
             .overridden()
             .any(|line| line.key.starts_with(&section))

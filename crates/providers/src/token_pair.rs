@@ -1,4 +1,4 @@
-//! What an import of TikTok credentials may contain.
+//! What an import of an access token with a refresh token may contain.
 
 use domain::{ChannelState, Grant, reason};
 
@@ -9,7 +9,7 @@ use crate::{Accepted, FieldError, ImportRequest};
 /// `refresh_expires_in | refresh_expires_at`, `external_id? | open_id?`, `scope?`.
 ///
 /// Without an access token, or without its end, the first refresh is due at once.
-pub(super) fn accept(import: &ImportRequest) -> Result<Accepted, Vec<FieldError>> {
+pub(crate) fn accept(import: &ImportRequest) -> Result<Accepted, Vec<FieldError>> {
     let now = import.now;
     let mut fields = Fields::new(&import.credentials, now);
     let access_token = fields.secret("access_token");
