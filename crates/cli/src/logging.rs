@@ -69,7 +69,11 @@ where
         .with_env_filter(filter)
         .with_writer(writer);
     let started = if json {
-        lines.json().flatten_event(true).try_init()
+        lines
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .try_init()
     } else {
         lines.with_ansi(colours).try_init()
     };

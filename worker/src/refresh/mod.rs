@@ -265,7 +265,7 @@ fn log(record: &AttemptRecord, provider: &ProviderName, channel: &str) {
         text(details.provider_code.as_ref()),
         text(details.trace_id.as_ref()),
     );
-    let duration_ms = record.duration.as_millis();
+    let duration_ms = u64::try_from(record.duration.as_millis()).unwrap_or(u64::MAX);
     if record.ends_job {
         tracing::info!(%provider, channel, outcome, reason, code, trace, duration_ms, "job ended");
     } else {
