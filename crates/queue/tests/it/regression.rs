@@ -263,27 +263,29 @@ async fn l09_a_settle_is_repeated_until_it_is_stored() {
     worker.stop().await;
 }
 
+/// So rare that a test would run into its limit before it: what is picked up was woken for.
+fn no_safety_poll() -> QueueSettings {
+    QueueSettings {
+        safety_poll: Duration::from_mins(10),
+        ..QueueSettings::default()
+    }
+}
+
 #[tokio::test]
-async fn l10_an_idle_worker_is_quick_to_pick_up_and_asks_little() {
-    let bench = Bench::new().await;
+async fn l10_an_idle_worker_is_woken_for_each_job_and_asks_little() {
+    let bench = Bench::with(no_safety_poll()).await;
     let begun = Log::default();
     let log = begun.clone();
     let worker = start(&bench.queue, options(3), move |_, _| {
-        log.add(Instant::now());
+        log.add(());
         async { Ok(Outcome::Done) }
     });
-    bench.push(job("first")).await;
-    until("first ran", || async { begun.all().len() == 1 }).await;
-    until("settled", || async { bench.counts().await.active == 0 }).await;
 
-    let mut waits = Vec::new();
     for at in 0..50 {
-        let pushed_at = Instant::now();
         bench.push(job(&format!("c{at}"))).await;
-        until("ran", || async { begun.all().len() == at + 2 }).await;
-        waits.push(begun.all()[at + 1].saturating_duration_since(pushed_at));
+        until("ran", || async { begun.all().len() == at + 1 }).await;
+        until("settled", || async { bench.counts().await.active == 0 }).await;
     }
-    waits.sort();
     let commands = async || {
         let redis::Value::BulkString(info) = bench.command(&["INFO", "stats"]).await else {
             panic!("INFO is text");
@@ -298,14 +300,13 @@ async fn l10_an_idle_worker_is_quick_to_pick_up_and_asks_little() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     let asked = commands().await - before;
 
-    assert!(waits[25] < Duration::from_millis(50), "{:?}", waits[25]);
     assert!(asked <= 30, "{asked} commands in 3 s");
     worker.stop().await;
 }
 
 #[tokio::test]
-async fn l10_a_delayed_job_is_not_early_and_hardly_late() {
-    let bench = Bench::new().await;
+async fn l10_a_delayed_job_is_never_early_and_needs_no_poll() {
+    let bench = Bench::with(no_safety_poll()).await;
     let late = Log::default();
     let log = late.clone();
     let worker = start(&bench.queue, options(3), move |_, job| {
@@ -324,10 +325,8 @@ async fn l10_a_delayed_job_is_not_early_and_hardly_late() {
     }
 
     until("all ran", || async { late.all().len() == 20 }).await;
-    let mut late = late.all();
-    late.sort_unstable();
-    assert!(late[0] >= 0, "{late:?}");
-    assert!(late[10] < 50, "{late:?}");
+    let late = late.all();
+    assert!(late.iter().all(|millis| *millis >= 0), "{late:?}");
     worker.stop().await;
 }
 
