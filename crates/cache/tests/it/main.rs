@@ -1,0 +1,13 @@
+//! Shared values on a real Redis.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what helpers of tests unwrap is the test's failure"
+)]
+
+mod answers;
+mod away;
+mod limits;
+mod marks;
+mod one_time;
+mod support;
