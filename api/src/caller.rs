@@ -1,9 +1,7 @@
 //! Who is asking, and what that one may do.
 
-use axum::extract::{FromRequestParts, Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use domain::TenantUid;
+use axum::extract::FromRequestParts;
+use domain::{ServiceTokenUid, SessionUid, TenantUid, UserUid};
 use http::request::Parts;
 use http::{HeaderMap, header};
 use secrecy::{ExposeSecret, SecretString};
@@ -11,58 +9,49 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::App;
+use crate::access::{Right, Rights};
 use crate::problem::Problem;
 
-/// What a request needs to be allowed to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Right {
-    /// See channels, schedules, histories and figures of a tenant.
-    ReadChannels,
-    /// Import and delete channels.
-    WriteChannels,
-    /// Refresh, schedule and pause.
-    Refresh,
-    /// See jobs.
-    ReadJobs,
-    /// Retry and cancel jobs.
-    WriteJobs,
-    /// Create, list and delete tenants; see what spans them.
-    Platform,
-}
-
-impl Right {
-    /// What the right allows, as a sentence's end.
-    const fn in_words(self) -> &'static str {
-        match self {
-            Self::ReadChannels => "see channels",
-            Self::WriteChannels => "import and delete channels",
-            Self::Refresh => "refresh and schedule channels",
-            Self::ReadJobs => "see jobs",
-            Self::WriteJobs => "retry and cancel jobs",
-            Self::Platform => "act for the platform",
-        }
-    }
-}
-
-/// Who is asking. It exists only for requests that [`authenticate`] let through.
-#[derive(Clone, Debug)]
+/// Who is asking. It exists only for requests that [`identify`] let through.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Caller {
-    identity: Identity,
+    /// Which person or program.
+    pub(crate) who: Who,
+    /// What that one may do, in its tenant.
+    pub(crate) rights: Rights,
+    /// Its tenant; `None` for the holder of the admin token, who has none.
+    pub(crate) tenant: Option<TenantUid>,
 }
 
 /// The kinds of callers.
-#[derive(Clone, Copy, Debug)]
-enum Identity {
-    /// The holder of the admin token: every right in every tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Who {
+    /// The holder of the admin token.
     Admin,
+    /// A person who logged in.
+    User {
+        /// Who.
+        uid: UserUid,
+        /// By which log-in.
+        session: SessionUid,
+    },
+    /// A program with a service token, or with an access token made from one.
+    ServiceToken(ServiceTokenUid),
 }
 
 impl Caller {
-    /// Whether the tenant exists for this caller: what is another's does not.
-    pub(crate) const fn sees(&self, _tenant: TenantUid) -> bool {
-        match self.identity {
-            Identity::Admin => true,
+    /// The holder of the admin token: every right in every tenant.
+    const fn admin() -> Self {
+        Self {
+            who: Who::Admin,
+            rights: Rights::Everything,
+            tenant: None,
         }
+    }
+
+    /// Whether the tenant exists for this caller: what is another's does not.
+    pub(crate) fn sees(&self, tenant: TenantUid) -> bool {
+        self.rights == Rights::Everything || self.tenant == Some(tenant)
     }
 
     /// Passes if the caller has the right.
@@ -71,7 +60,7 @@ impl Caller {
     ///
     /// A 403 that names the right.
     pub(crate) fn require(&self, right: Right) -> Result<(), Problem> {
-        if self.has(right) {
+        if self.rights.include(right) {
             return Ok(());
         }
         Err(Problem::forbidden(format!(
@@ -80,9 +69,13 @@ impl Caller {
         )))
     }
 
-    const fn has(&self, _right: Right) -> bool {
-        match self.identity {
-            Identity::Admin => true,
+    /// The account that limits and the audit log know the caller by: the same for
+    /// every token of one person, and for a service token and the tokens made from it.
+    pub(crate) fn account(&self) -> String {
+        match self.who {
+            Who::Admin => "admin".to_owned(),
+            Who::User { uid, .. } => format!("user:{uid}"),
+            Who::ServiceToken(uid) => format!("service_token:{uid}"),
         }
     }
 }
@@ -96,41 +89,39 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// Finds out who is asking, or answers 401.
-pub(crate) async fn authenticate(
-    State(app): State<App>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    match identify(request.headers(), &app.settings.admin_token) {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
-        Err(problem) => problem.into_response(),
-    }
-}
-
-fn identify(headers: &HeaderMap, admin_token: &SecretString) -> Result<Caller, Problem> {
+/// Finds out who is asking.
+///
+/// # Errors
+///
+/// A 401 if the request has no bearer token, or one that is not valid.
+#[expect(
+    clippy::unused_async,
+    reason = "people and service tokens are looked up"
+)]
+pub(crate) async fn identify(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
     let presented = bearer(headers)
         .ok_or_else(|| Problem::unauthorized("Send the header Authorization: Bearer <token>."))?;
-    if same(presented, admin_token.expose_secret().as_bytes()) {
-        return Ok(Caller {
-            identity: Identity::Admin,
-        });
+    if is_admin(presented, &app.settings.admin_token) {
+        return Ok(Caller::admin());
     }
     Err(Problem::unauthorized("The bearer token is not valid."))
 }
 
 /// The token of the only `Authorization` header; its scheme is matched without case (RFC 9110 §11.1).
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (value, None) = (values.next()?.as_bytes(), values.next()) else {
+    let (value, None) = (values.next()?.to_str().ok()?, values.next()) else {
         return None;
     };
     let (scheme, token) = value.split_at_checked(7)?;
     let token = token.trim_ascii();
-    (scheme.eq_ignore_ascii_case(b"bearer ") && !token.is_empty()).then_some(token)
+    (scheme.eq_ignore_ascii_case("bearer ") && !token.is_empty()).then_some(token)
+}
+
+/// An empty admin token lets nobody in.
+fn is_admin(presented: &str, admin_token: &SecretString) -> bool {
+    let secret = admin_token.expose_secret();
+    !secret.is_empty() && same(presented.as_bytes(), secret.as_bytes())
 }
 
 /// Compares digests in constant time, so that neither content nor length of the
@@ -142,6 +133,7 @@ fn same(presented: &[u8], secret: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use domain::Role;
     use http::HeaderValue;
 
     use super::*;
@@ -156,7 +148,9 @@ mod tests {
 
     #[test]
     fn only_one_bearer_header_with_the_whole_token_is_let_through() {
-        let passes = |values: &[&'static str]| identify(&headers(values), &"s3cret".into()).is_ok();
+        let passes = |values: &[&'static str]| {
+            bearer(&headers(values)).is_some_and(|token| is_admin(token, &"s3cret".into()))
+        };
 
         assert!(passes(&["Bearer s3cret"]));
         assert!(passes(&["bearer  s3cret "]));
@@ -166,5 +160,19 @@ mod tests {
         assert!(!passes(&["Bearer s3cret2"]));
         assert!(!passes(&["Basic s3cret"]));
         assert!(!passes(&["Bearer s3cret", "Bearer s3cret"]));
+        assert!(!is_admin("", &"".into()));
+    }
+
+    #[test]
+    fn a_caller_sees_its_own_tenant_and_the_platform_sees_all() {
+        let (own, other) = (TenantUid::generate(), TenantUid::generate());
+        let owner = Caller {
+            who: Who::ServiceToken(ServiceTokenUid::generate()),
+            rights: Rights::Role(Role::Owner),
+            tenant: Some(own),
+        };
+
+        assert!(owner.sees(own) && !owner.sees(other));
+        assert!(Caller::admin().sees(own) && Caller::admin().sees(other));
     }
 }

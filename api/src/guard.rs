@@ -11,12 +11,20 @@ use futures::StreamExt as _;
 use http::{HeaderMap, HeaderValue, Method, header};
 
 use crate::App;
+use crate::caller;
 use crate::limits::BODY_MAX;
 use crate::problem::Problem;
 
-/// Answers an unknown address.
-pub(crate) async fn unknown_address() -> Problem {
-    Problem::not_found("address")
+/// Answers an unknown address. Which ones there are under `/api/` is told to
+/// nobody without a token.
+pub(crate) async fn unknown_address(State(app): State<App>, request: Request) -> Problem {
+    if !request.uri().path().starts_with("/api/") {
+        return Problem::not_found("address");
+    }
+    match caller::identify(&app, request.headers()).await {
+        Ok(_) => Problem::not_found("address"),
+        Err(problem) => problem,
+    }
 }
 
 /// Answers a known address with a method that it does not have.

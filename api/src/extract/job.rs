@@ -1,25 +1,14 @@
 //! The job of a request: live, retained, in the history, or promised.
 
-use axum::RequestPartsExt as _;
-use axum::extract::FromRequestParts;
 use domain::{AttemptOutcome, AttemptRecord, ChannelUid, ErrorClass, TenantUid, Timestamp};
-use http::request::Parts;
 use queue::{JobId, JobState, JobView, QueueError};
 use store::{Channel, Tenant};
 
-use super::scope::path_param;
 use crate::App;
-use crate::caller::{Caller, Right};
 use crate::problem::Problem;
 
-/// The job in the path. It is only given out with a right that is checked.
-pub(crate) struct OnJob {
-    caller: Caller,
-    job: Job,
-}
-
 /// A job, wherever it was found.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Job {
     /// Which.
     pub(crate) id: JobId,
@@ -34,7 +23,7 @@ pub(crate) struct Job {
 }
 
 /// Where a job was found.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Found {
     /// In the queue, live or retained.
     InQueue(Box<JobView>),
@@ -44,18 +33,6 @@ pub(crate) enum Found {
     Promised(Timestamp),
     /// In the tenant's schedule, whose next slot it is for.
     Slot(Timestamp),
-}
-
-impl OnJob {
-    /// The job, if the caller may do this with it.
-    ///
-    /// # Errors
-    ///
-    /// A 403 that names the right.
-    pub(crate) fn with(self, right: Right) -> Result<Job, Problem> {
-        self.caller.require(right)?;
-        Ok(self.job)
-    }
 }
 
 impl Job {
@@ -80,40 +57,30 @@ impl Job {
     }
 }
 
-impl FromRequestParts<App> for OnJob {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let caller = parts.extract::<Caller>().await?;
-        let missing = || Problem::not_found("job");
-        let id = path_param(parts, "job")
-            .await
-            .and_then(|id| id.parse().ok());
-        let job = load(app, id.ok_or_else(missing)?).await?;
-        let job = job.filter(|job| caller.sees(job.tenant.uid));
-        let job = job.ok_or_else(missing)?;
-        Ok(Self { caller, job })
-    }
-}
-
-async fn load(app: &App, id: JobId) -> Result<Option<Job>, Problem> {
+/// The job with this id, wherever it is.
+///
+/// # Errors
+///
+/// A 404 if there is none; 503 if the database is away, or Redis where only it can know.
+pub(super) async fn load(app: &App, id: &str) -> Result<Job, Problem> {
+    let missing = || Problem::not_found("job");
+    let id: JobId = id.parse().map_err(|_| missing())?;
     let in_queue = app.queues.queue(&id.queue).job(&id).await;
     let attempts = app.store.attempts_of_job(&id.to_string()).await?;
     let channel = match id.key.parse::<ChannelUid>() {
         Ok(uid) => app.store.channel_by_uid(uid).await?,
         Err(_) => None,
     };
-    let Some((owner, found)) = find(app, &id, in_queue, &attempts, channel.as_ref()).await? else {
-        return Ok(None);
-    };
+    let found = find(app, &id, in_queue, &attempts, channel.as_ref()).await?;
+    let (owner, found) = found.ok_or_else(missing)?;
     let tenant = app.store.tenant_by_uid(owner).await?;
-    Ok(tenant.map(|tenant| Job {
+    Ok(Job {
+        tenant: tenant.ok_or_else(missing)?,
         id,
-        tenant,
         channel,
         found,
         attempts,
-    }))
+    })
 }
 
 /// Who owns the job and where it is: the queue knows best, then what is promised, then the history.

@@ -8,7 +8,7 @@ mod scope;
 mod text;
 
 pub(crate) use input::{Input, OptionalInput, present};
-pub(crate) use job::{Found, Job, OnJob};
+pub(crate) use job::{Found, Job};
 pub(crate) use params::{Params, page_limit, page_request, within};
-pub(crate) use scope::{InTenant, OnChannel, path_param};
+pub(crate) use scope::{InTenant, OnBatch, OnChannel, OnJob, Place};
 pub(crate) use text::Text;

@@ -1,62 +1,126 @@
 //! The tenant and the channel of a request, loaded once and checked in one place.
 
+use std::any::Any;
+
 use axum::RequestPartsExt as _;
 use axum::extract::{FromRequestParts, RawPathParams};
-use domain::Name;
+use domain::{Name, TenantUid};
 use http::request::Parts;
-use store::{Channel, Tenant};
+use store::{Batch, Channel, Tenant};
+use uuid::Uuid;
 
+use super::Job;
+use super::job;
 use crate::App;
-use crate::caller::{Caller, Right};
 use crate::problem::Problem;
 
-/// The tenant in the path. It is only given out with a right that is checked.
-pub(crate) struct InTenant {
-    caller: Caller,
-    tenant: Tenant,
+/// What the path of a request names; the gate looks whose it is.
+pub(crate) enum Place {
+    /// Nothing that belongs to a tenant.
+    Nowhere,
+    /// A tenant, and perhaps something in it.
+    Tenant(Tenant),
+    /// A job.
+    Job(Box<Job>),
+    /// A batch, under its id.
+    Batch(Uuid, Batch),
 }
 
-impl InTenant {
-    /// The tenant, if the caller may do this in it.
+impl Place {
+    /// Loads what the path names.
     ///
     /// # Errors
     ///
-    /// A 403 that names the right.
-    pub(crate) fn with(self, right: Right) -> Result<Tenant, Problem> {
-        self.caller.require(right)?;
-        Ok(self.tenant)
+    /// A 404 if there is none; 503 if the database is away.
+    pub(crate) async fn load(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let params = parts.extract::<RawPathParams>().await;
+        let Ok(params) = params else {
+            // Not UTF-8: the name of nothing.
+            return Err(Problem::not_found("address"));
+        };
+        let named = |name: &str| params.iter().find(|(key, _)| *key == name);
+        if let Some((_, tenant)) = named("tenant") {
+            return tenant_named(app, tenant).await.map(Self::Tenant);
+        }
+        if let Some((_, id)) = named("job") {
+            return job::load(app, id).await.map(|job| Self::Job(Box::new(job)));
+        }
+        if let Some((_, id)) = named("batch") {
+            return batch_named(app, id)
+                .await
+                .map(|(id, batch)| Self::Batch(id, batch));
+        }
+        Ok(Self::Nowhere)
+    }
+
+    /// Whose it is.
+    pub(crate) fn owner(&self) -> Option<TenantUid> {
+        match self {
+            Self::Nowhere => None,
+            Self::Tenant(tenant) => Some(tenant.uid),
+            Self::Job(job) => Some(job.tenant.uid),
+            Self::Batch(_, batch) => Some(batch.tenant),
+        }
+    }
+
+    /// The 404 for a caller who must not know that it is there: the same as if it were not.
+    pub(crate) fn missing(&self) -> Problem {
+        Problem::not_found(match self {
+            Self::Nowhere => "address",
+            Self::Tenant(_) => "tenant",
+            Self::Job(_) => "job",
+            Self::Batch(..) => "batch",
+        })
+    }
+
+    /// Leaves it where the extractors find it.
+    pub(crate) fn leave_in(self, parts: &mut Parts) {
+        match self {
+            Self::Nowhere => {}
+            Self::Tenant(tenant) => drop(parts.extensions.insert(InTenant(tenant))),
+            Self::Job(job) => drop(parts.extensions.insert(OnJob(*job))),
+            Self::Batch(id, batch) => drop(parts.extensions.insert(OnBatch(id, batch))),
+        }
     }
 }
 
-impl FromRequestParts<App> for InTenant {
+/// The tenant in the path; the gate has let the caller pass.
+#[derive(Clone, Debug)]
+pub(crate) struct InTenant(pub(crate) Tenant);
+
+/// The job in the path; the gate has let the caller pass.
+#[derive(Clone, Debug)]
+pub(crate) struct OnJob(pub(crate) Job);
+
+/// The batch in the path and its id; the gate has let the caller pass.
+#[derive(Clone, Debug)]
+pub(crate) struct OnBatch(pub(crate) Uuid, pub(crate) Batch);
+
+/// The channel in the path with its tenant; the gate has let the caller pass.
+#[derive(Clone, Debug)]
+pub(crate) struct OnChannel(pub(crate) Tenant, pub(crate) Channel);
+
+impl<S: Send + Sync> FromRequestParts<S> for InTenant {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let caller = parts.extract::<Caller>().await?;
-        let missing = || Problem::not_found("tenant");
-        let name = path_name(parts, "tenant").await.ok_or_else(missing)?;
-        let tenant = app.store.tenant(&name).await?.ok_or_else(missing)?;
-        if !caller.sees(tenant.uid) {
-            return Err(missing());
-        }
-        Ok(Self { caller, tenant })
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        left_by_the_gate(parts)
     }
 }
 
-/// The channel in the path, with its tenant. It is only given out with a right that is checked.
-pub(crate) struct OnChannel {
-    within: InTenant,
-    channel: Channel,
+impl<S: Send + Sync> FromRequestParts<S> for OnJob {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        left_by_the_gate(parts)
+    }
 }
 
-impl OnChannel {
-    /// Tenant and channel, if the caller may do this there.
-    ///
-    /// # Errors
-    ///
-    /// A 403 that names the right.
-    pub(crate) fn with(self, right: Right) -> Result<(Tenant, Channel), Problem> {
-        Ok((self.within.with(right)?, self.channel))
+impl<S: Send + Sync> FromRequestParts<S> for OnBatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        left_by_the_gate(parts)
     }
 }
 
@@ -64,19 +128,27 @@ impl FromRequestParts<App> for OnChannel {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let within = InTenant::from_request_parts(parts, app).await?;
+        let InTenant(tenant) = left_by_the_gate(parts)?;
         let missing = || Problem::not_found("channel");
-        let name = path_name(parts, "channel").await.ok_or_else(missing)?;
-        let channel = app.store.channel(within.tenant.uid, &name).await?;
-        Ok(Self {
-            channel: channel.ok_or_else(missing)?,
-            within,
-        })
+        let name = path_param(parts, "channel").await;
+        let name: Name = name
+            .and_then(|name| name.parse().ok())
+            .ok_or_else(missing)?;
+        let channel = app.store.channel(tenant.uid, &name).await?;
+        Ok(Self(tenant, channel.ok_or_else(missing)?))
     }
 }
 
+/// A handler that asks for more than its address names is a fault of ours; it sees nothing.
+fn left_by_the_gate<T: Any + Clone + Send + Sync>(parts: &mut Parts) -> Result<T, Problem> {
+    parts.extensions.get::<T>().cloned().ok_or_else(|| {
+        tracing::error!("a handler asked for what its address does not name");
+        Problem::internal_error()
+    })
+}
+
 /// One parameter of the path; `None` if it is not there or not UTF-8.
-pub(crate) async fn path_param(parts: &mut Parts, name: &str) -> Option<String> {
+async fn path_param(parts: &mut Parts, name: &str) -> Option<String> {
     let params = parts.extract::<RawPathParams>().await.ok()?;
     params
         .iter()
@@ -85,6 +157,15 @@ pub(crate) async fn path_param(parts: &mut Parts, name: &str) -> Option<String> 
 }
 
 /// What cannot be a name is the name of nothing.
-async fn path_name(parts: &mut Parts, name: &str) -> Option<Name> {
-    path_param(parts, name).await?.parse().ok()
+async fn tenant_named(app: &App, name: &str) -> Result<Tenant, Problem> {
+    let missing = || Problem::not_found("tenant");
+    let name: Name = name.parse().map_err(|_| missing())?;
+    app.store.tenant(&name).await?.ok_or_else(missing)
+}
+
+async fn batch_named(app: &App, id: &str) -> Result<(Uuid, Batch), Problem> {
+    let missing = || Problem::not_found("batch");
+    let id = Uuid::try_parse(id).map_err(|_| missing())?;
+    let batch = app.store.batch(id).await?.ok_or_else(missing)?;
+    Ok((id, batch))
 }

@@ -5,7 +5,6 @@ use axum::extract::State;
 use serde::Deserialize;
 
 use crate::App;
-use crate::caller::Right;
 use crate::extract::{OnChannel, Params, page_request};
 use crate::problem::Problem;
 use crate::view::{AttemptView, ListView};
@@ -21,10 +20,9 @@ pub(super) struct ListQuery {
 /// Lists the attempts of a channel, newest first.
 pub(super) async fn list(
     State(app): State<App>,
-    channel: OnChannel,
+    OnChannel(_, channel): OnChannel,
     Params(query): Params<ListQuery>,
 ) -> Result<Json<ListView<AttemptView>>, Problem> {
-    let (_, channel) = channel.with(Right::ReadChannels)?;
     let page = page_request(query.cursor.as_deref(), query.limit)?;
     let page = app.store.attempts_of_channel(channel.uid, page).await?;
     Ok(Json(ListView::of(page, AttemptView::from)))

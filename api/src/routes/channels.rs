@@ -10,7 +10,6 @@ use serde::{Deserialize, Deserializer};
 use store::{ChannelFilter, ChannelPatch};
 
 use crate::App;
-use crate::caller::Right;
 use crate::extract::{InTenant, Input, OnChannel, Params, Text, page_request, present, within};
 use crate::limits::MINUTES_MAX;
 use crate::problem::{FieldError, Problem};
@@ -31,10 +30,9 @@ pub(super) struct ListQuery {
 /// Lists the channels of a tenant.
 pub(super) async fn list(
     State(app): State<App>,
-    tenant: InTenant,
+    InTenant(tenant): InTenant,
     Params(query): Params<ListQuery>,
 ) -> Result<Json<ListView<ChannelView>>, Problem> {
-    let tenant = tenant.with(Right::ReadChannels)?;
     let filter = filter(&app, &query).map_err(|error| Problem::invalid(vec![error]))?;
     let page = page_request(query.cursor.as_deref(), query.limit)?;
     let page = app.store.channels(tenant.uid, &filter, page).await?;
@@ -78,8 +76,9 @@ fn known_provider(app: &App, word: &str) -> Result<ProviderName, FieldError> {
 }
 
 /// Shows one channel.
-pub(super) async fn show(channel: OnChannel) -> Result<Json<ChannelView>, Problem> {
-    let (tenant, channel) = channel.with(Right::ReadChannels)?;
+pub(super) async fn show(
+    OnChannel(tenant, channel): OnChannel,
+) -> Result<Json<ChannelView>, Problem> {
     Ok(Json(ChannelView::of(&tenant, channel)))
 }
 
@@ -103,10 +102,9 @@ pub(super) struct PatchBody {
 /// Changes names, pauses or resumes; a channel that resumes is due at once.
 pub(super) async fn patch(
     State(app): State<App>,
-    channel: OnChannel,
+    OnChannel(tenant, channel): OnChannel,
     Input(body): Input<PatchBody>,
 ) -> Result<Json<ChannelView>, Problem> {
-    let (tenant, channel) = channel.with(Right::Refresh)?;
     let errors = check(&body);
     if !errors.is_empty() {
         return Err(Problem::invalid(errors));
@@ -133,9 +131,8 @@ fn check(body: &PatchBody) -> Vec<FieldError> {
 /// Deletes a channel: 204. Its id is free at once; a refresh that is under way ends first.
 pub(super) async fn delete(
     State(app): State<App>,
-    channel: OnChannel,
+    OnChannel(_, channel): OnChannel,
 ) -> Result<StatusCode, Problem> {
-    let (_, channel) = channel.with(Right::WriteChannels)?;
     app.store.delete_channel(channel.uid).await?;
     purge::channel(&app, &channel).await;
     Ok(StatusCode::NO_CONTENT)

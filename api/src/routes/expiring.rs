@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use store::Channel;
 
 use crate::App;
-use crate::caller::Right;
 use crate::extract::{InTenant, Params, within};
 use crate::limits::MINUTES_MAX;
 use crate::problem::Problem;
@@ -34,10 +33,9 @@ pub(super) struct Expiring {
 /// Lists what expires within the window, and what has expired but can be refreshed.
 pub(super) async fn list(
     State(app): State<App>,
-    tenant: InTenant,
+    InTenant(tenant): InTenant,
     Params(query): Params<Query>,
 ) -> Result<Json<Expiring>, Problem> {
-    let tenant = tenant.with(Right::ReadChannels)?;
     let minutes = match query.refresh_before_minutes {
         Some(minutes) => within("refresh_before_minutes", minutes, 0..=MINUTES_MAX)
             .map_err(|error| Problem::invalid(vec![error]))?

@@ -14,7 +14,6 @@ use store::{Channel, CreateError, Facts, NewChannel, Tenant};
 
 use super::RESERVED_CHANNELS;
 use crate::App;
-use crate::caller::Right;
 use crate::extract::{InTenant, Input, Text};
 use crate::problem::{FieldError, Problem};
 use crate::view::ChannelView;
@@ -46,10 +45,9 @@ struct Checked {
 /// answer; what must be asked at once is due at once.
 pub(super) async fn import(
     State(app): State<App>,
-    within: InTenant,
+    InTenant(tenant): InTenant,
     Input(body): Input<ImportBody>,
 ) -> Result<Response, Problem> {
-    let tenant = within.with(Right::WriteChannels)?;
     let now = app.store.now().await?;
     let checked = check(&app, body, now).map_err(Problem::invalid)?;
     let warning = checked.accepted.warning.clone();

@@ -13,14 +13,13 @@ use uuid::Uuid;
 
 use super::job_view::JobJson;
 use crate::App;
-use crate::caller::Right;
 use crate::dispatch::{self, Wish};
 use crate::extract::{Found, Job, OnJob};
 use crate::problem::Problem;
 
 /// Shows a job with its attempts.
-pub(super) async fn show(job: OnJob) -> Result<Json<JobJson>, Problem> {
-    Ok(Json(JobJson::whole(job.with(Right::ReadJobs)?)))
+pub(super) async fn show(OnJob(job): OnJob) -> Result<Json<JobJson>, Problem> {
+    Ok(Json(JobJson::whole(job)))
 }
 
 /// What became of a cancellation.
@@ -32,8 +31,7 @@ struct Cancelled {
 
 /// Cancels a job: 200 if it had not begun; 202 if it runs, whose worker decides:
 /// once its request has left, the answer is stored and the job completes.
-pub(super) async fn cancel(State(app): State<App>, job: OnJob) -> Result<Response, Problem> {
-    let job = job.with(Right::WriteJobs)?;
+pub(super) async fn cancel(State(app): State<App>, OnJob(job): OnJob) -> Result<Response, Problem> {
     match app.queues.queue(&job.id.queue).cancel(&job.id).await? {
         CancelOutcome::Removed(_) => {}
         CancelOutcome::Signalled => return Ok(cancelled(&job, StatusCode::ACCEPTED)),
@@ -104,8 +102,7 @@ struct Retried {
 
 /// Does the work of a failed or cancelled job again: 202 with a new job, or with
 /// the channel's live one. The old one stays in the history as it ended.
-pub(super) async fn retry(State(app): State<App>, job: OnJob) -> Result<Response, Problem> {
-    let job = job.with(Right::WriteJobs)?;
+pub(super) async fn retry(State(app): State<App>, OnJob(job): OnJob) -> Result<Response, Problem> {
     let state = job.state();
     if !matches!(state, JobState::Failed | JobState::Cancelled) {
         let code = if state.has_ended() {

@@ -18,22 +18,21 @@ mod tenants;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use http::Method;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::access::Right;
 use crate::limits::BODY_MAX;
-use crate::{App, caller, guard};
+use crate::table::Table;
+use crate::{App, guard, origin};
 
 /// Channel ids that addresses of the table below would shadow.
 pub(crate) const RESERVED_CHANNELS: [&str; 2] = ["refresh", "needing-refresh"];
 
 /// The whole API. What a request passes first stands last.
 pub(crate) fn all(app: App) -> Router {
-    Router::new()
-        .nest("/api/v1", guarded(&app))
-        .route("/", get(probes::home))
-        .route("/livez", get(probes::livez))
-        .route("/readyz", get(probes::readyz))
+    table()
+        .into_router(&app)
         .fallback(guard::unknown_address)
         .method_not_allowed_fallback(guard::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_MAX))
@@ -42,80 +41,103 @@ pub(crate) fn all(app: App) -> Router {
         .layer(CatchPanicLayer::custom(guard::panicked))
         .layer(from_fn(guard::log))
         .layer(from_fn(guard::harden))
+        .layer(from_fn(origin::note))
         .with_state(app)
 }
 
-/// What needs a bearer token.
-fn guarded(app: &App) -> Router<App> {
-    Router::new()
-        .merge(of_tenants())
-        .merge(of_channels())
-        .merge(of_jobs())
-        .fallback(guard::unknown_address)
-        .method_not_allowed_fallback(guard::wrong_method)
-        .layer(from_fn_with_state(app.clone(), caller::authenticate))
+/// Every address with what it needs, and with what the audit log calls its changes.
+pub(crate) fn table() -> Table {
+    of_everybody()
+        .and(of_tenants())
+        .and(of_channels())
+        .and(of_jobs())
 }
 
-fn of_tenants() -> Router<App> {
-    Router::new()
-        .route("/tenants", get(tenants::list).post(tenants::create))
-        .route(
-            "/tenants/{tenant}",
-            get(tenants::show).delete(tenants::delete),
-        )
-        .route(
-            "/tenants/{tenant}/schedule",
-            get(schedules::show)
-                .put(schedules::put)
-                .delete(schedules::delete),
-        )
-        .route(
-            "/tenants/{tenant}/refresh/statistics",
-            get(figures::statistics),
-        )
+fn of_everybody() -> Table {
+    Table::default()
+        .open(Method::GET, "/", probes::home)
+        .open(Method::GET, "/livez", probes::livez)
+        .open(Method::GET, "/readyz", probes::readyz)
 }
 
-fn of_channels() -> Router<App> {
-    Router::new()
-        .route(
-            "/tenants/{tenant}/channels",
-            get(channels::list).post(imports::import),
+fn of_tenants() -> Table {
+    use Right::{Platform, ReadChannels, Refresh};
+    const TENANT: &str = "/{tenant}";
+    const SCHEDULE: &str = "/{tenant}/schedule";
+
+    Table::under("/api/v1/tenants")
+        .get("", Platform, tenants::list)
+        .post("", Platform, Some("tenant.create"), tenants::create)
+        .get(TENANT, ReadChannels, tenants::show)
+        .delete(TENANT, Platform, Some("tenant.delete"), tenants::delete)
+        .get(SCHEDULE, ReadChannels, schedules::show)
+        .put(SCHEDULE, Refresh, Some("schedule.put"), schedules::put)
+        .delete(
+            SCHEDULE,
+            Refresh,
+            Some("schedule.delete"),
+            schedules::delete,
         )
-        .route(
-            "/tenants/{tenant}/channels/needing-refresh",
-            get(expiring::list),
-        )
-        .route(
-            "/tenants/{tenant}/channels/refresh",
-            post(batches::refresh_many),
-        )
-        .route(
-            "/tenants/{tenant}/channels/{channel}",
-            get(channels::show)
-                .patch(channels::patch)
-                .delete(channels::delete),
-        )
-        .route(
-            "/tenants/{tenant}/channels/{channel}/refresh",
-            post(refresh::refresh_now),
-        )
-        .route(
-            "/tenants/{tenant}/channels/{channel}/refresh/schedule",
-            post(refresh::refresh_later),
-        )
-        .route(
-            "/tenants/{tenant}/channels/{channel}/attempts",
-            get(attempts::list),
+        .get(
+            "/{tenant}/refresh/statistics",
+            ReadChannels,
+            figures::statistics,
         )
 }
 
-fn of_jobs() -> Router<App> {
-    Router::new()
-        .route("/tenants/{tenant}/jobs", get(job_list::of_tenant))
-        .route("/tenants/{tenant}/jobs/status", get(figures::of_tenant))
-        .route("/jobs", get(job_list::of_platform))
-        .route("/jobs/status", get(figures::of_platform))
-        .route("/jobs/{job}", get(jobs::show).delete(jobs::cancel))
-        .route("/jobs/{job}/retry", post(jobs::retry))
-        .route("/batches/{batch}", get(batches::show))
+fn of_channels() -> Table {
+    use Right::{EditChannels, ReadChannels, Refresh, WriteChannels};
+    const CHANNEL: &str = "/{channel}";
+    const REFRESH: Option<&str> = Some("channel.refresh");
+    const LATER: Option<&str> = Some("channel.refresh_later");
+
+    Table::under("/api/v1/tenants/{tenant}/channels")
+        .get("", ReadChannels, channels::list)
+        .post("", WriteChannels, Some("channel.import"), imports::import)
+        .get("/needing-refresh", ReadChannels, expiring::list)
+        .post("/refresh", Refresh, REFRESH, batches::refresh_many)
+        .get(CHANNEL, ReadChannels, channels::show)
+        .patch(
+            CHANNEL,
+            EditChannels,
+            Some("channel.change"),
+            channels::patch,
+        )
+        .delete(
+            CHANNEL,
+            WriteChannels,
+            Some("channel.delete"),
+            channels::delete,
+        )
+        .post("/{channel}/refresh", Refresh, REFRESH, refresh::refresh_now)
+        .post(
+            "/{channel}/refresh/schedule",
+            Refresh,
+            LATER,
+            refresh::refresh_later,
+        )
+        .get("/{channel}/attempts", ReadChannels, attempts::list)
+}
+
+fn of_jobs() -> Table {
+    use Right::{Platform, ReadJobs, WriteJobs};
+
+    Table::under("/api/v1")
+        .get("/tenants/{tenant}/jobs", ReadJobs, job_list::of_tenant)
+        .get(
+            "/tenants/{tenant}/jobs/status",
+            ReadJobs,
+            figures::of_tenant,
+        )
+        .get("/jobs", Platform, job_list::of_platform)
+        .get("/jobs/status", Platform, figures::of_platform)
+        .get("/jobs/{job}", ReadJobs, jobs::show)
+        .delete("/jobs/{job}", WriteJobs, Some("job.cancel"), jobs::cancel)
+        .post(
+            "/jobs/{job}/retry",
+            WriteJobs,
+            Some("job.retry"),
+            jobs::retry,
+        )
+        .get("/batches/{batch}", ReadJobs, batches::show)
 }

@@ -11,7 +11,6 @@ use queue::{JobId, JobState, JobView};
 use serde::{Deserialize, Serialize};
 
 use crate::App;
-use crate::caller::Right;
 use crate::dispatch::{self, Wish};
 use crate::extract::{Input, OnChannel, Params, within};
 use crate::limits::MINUTES_MAX;
@@ -49,10 +48,9 @@ impl Accepted {
 /// Refreshes a channel now and waits for it (S2.1).
 pub(super) async fn refresh_now(
     State(app): State<App>,
-    channel: OnChannel,
+    OnChannel(_, channel): OnChannel,
     Params(query): Params<WaitQuery>,
 ) -> Result<Response, Problem> {
-    let (_, channel) = channel.with(Right::Refresh)?;
     let deadline = wait::deadline(query.wait)?;
     dispatch::admit(&channel)?;
     let name = channel.id.as_str();
@@ -88,10 +86,9 @@ pub(super) struct Later {
 /// Refreshes a channel later (S2.4); a job that is there already and runs earlier serves it.
 pub(super) async fn refresh_later(
     State(app): State<App>,
-    channel: OnChannel,
+    OnChannel(_, channel): OnChannel,
     Input(body): Input<LaterBody>,
 ) -> Result<Json<Later>, Problem> {
-    let (_, channel) = channel.with(Right::Refresh)?;
     let minutes = within("delay_minutes", body.delay_minutes, 0..=MINUTES_MAX)
         .map_err(|error| Problem::invalid(vec![error]))?;
     dispatch::admit(&channel)?;

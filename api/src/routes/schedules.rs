@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use store::Schedule;
 
 use crate::App;
-use crate::caller::Right;
 use crate::extract::{InTenant, Input, within};
 use crate::limits::MINUTES_MAX;
 use crate::problem::{FieldError, Problem};
@@ -53,10 +52,9 @@ pub(super) struct Cancelled {
 /// Makes the schedule or changes it. The same twice leaves the next run where it is.
 pub(super) async fn put(
     State(app): State<App>,
-    tenant: InTenant,
+    InTenant(tenant): InTenant,
     Input(body): Input<ScheduleBody>,
 ) -> Result<Json<ScheduleView>, Problem> {
-    let tenant = tenant.with(Right::Refresh)?;
     let (interval, before) = check(&body).map_err(Problem::invalid)?;
     let schedule = app.store.put_schedule(tenant.uid, interval, before).await?;
     Ok(Json(schedule.into()))
@@ -81,9 +79,8 @@ fn whole(field: &str, value: i64, range: std::ops::RangeInclusive<i64>) -> Resul
 /// Shows the schedule; 404 if there is none.
 pub(super) async fn show(
     State(app): State<App>,
-    tenant: InTenant,
+    InTenant(tenant): InTenant,
 ) -> Result<Json<ScheduleView>, Problem> {
-    let tenant = tenant.with(Right::ReadChannels)?;
     let schedule = app.store.schedule(tenant.uid).await?;
     let schedule = schedule.ok_or_else(|| Problem::not_found("schedule"))?;
     Ok(Json(schedule.into()))
@@ -92,9 +89,8 @@ pub(super) async fn show(
 /// Cancels the schedule.
 pub(super) async fn delete(
     State(app): State<App>,
-    tenant: InTenant,
+    InTenant(tenant): InTenant,
 ) -> Result<Json<Cancelled>, Problem> {
-    let tenant = tenant.with(Right::Refresh)?;
     let cancelled = app.store.delete_schedule(tenant.uid).await?;
     Ok(Json(Cancelled { cancelled }))
 }

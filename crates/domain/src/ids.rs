@@ -49,6 +49,18 @@ uid! {
     ChannelUid
 }
 uid! {
+    /// A person who can log in.
+    UserUid
+}
+uid! {
+    /// One log-in of a person: a family of refresh tokens.
+    SessionUid
+}
+uid! {
+    /// A service token; the `jti` of its text.
+    ServiceTokenUid
+}
+uid! {
     /// One run of one process, from its start to its end.
     ProcessUid
 }

@@ -1,6 +1,7 @@
 //! The words and rules of tokenfleet: identities, states, outcomes, and when a
 //! credential is due. No IO, no runtime: everything here is a value.
 
+mod access;
 mod backoff;
 mod clock;
 mod failure;
@@ -10,11 +11,15 @@ mod policy;
 mod refresh;
 mod state;
 
+pub use access::{Role, Scope, UnknownWord};
 pub use backoff::{Backoff, full_jitter};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use failure::{DelaySource, Details, ErrorClass, Verdict, reason};
 pub use grant::{FreshTokens, Grant, GrantKind, Sealed};
-pub use ids::{ChannelUid, Generation, InvalidName, Name, ProcessUid, ProviderName, TenantUid};
+pub use ids::{
+    ChannelUid, Generation, InvalidName, Name, ProcessUid, ProviderName, ServiceTokenUid,
+    SessionUid, TenantUid, UserUid,
+};
 pub use policy::{Lifetime, Margin, Plan, Window, next_attempt_after_failure, rehandout_after};
 pub use refresh::{AttemptOutcome, AttemptRecord, JobTotals, RefreshResult, TokenExpirationInfo};
 pub use state::{ChannelState, UnknownState};

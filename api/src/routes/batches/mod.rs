@@ -4,18 +4,16 @@ mod items;
 mod results;
 
 use axum::Json;
-use axum::extract::{FromRequestParts, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::RefreshResult;
 use http::StatusCode;
-use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use store::BatchItem;
 use uuid::Uuid;
 
 use crate::App;
-use crate::caller::{Caller, Right};
-use crate::extract::{InTenant, OptionalInput, Params, path_param, present};
+use crate::extract::{InTenant, OnBatch, OptionalInput, Params, present};
 use crate::problem::Problem;
 use crate::wait;
 
@@ -76,11 +74,10 @@ impl BatchView {
 /// Refreshes many channels and waits for all of them.
 pub(super) async fn refresh_many(
     State(app): State<App>,
-    tenant: InTenant,
+    InTenant(tenant): InTenant,
     Params(query): Params<WaitQuery>,
     OptionalInput(body): OptionalInput<BatchBody>,
 ) -> Result<Response, Problem> {
-    let tenant = tenant.with(Right::Refresh)?;
     let deadline = wait::deadline(query.wait)?;
     let wanted = if let Some(ids) = body.channel_ids {
         items::named(&app, tenant.uid, ids).await?
@@ -103,30 +100,10 @@ pub(super) async fn refresh_many(
 /// Shows a batch as far as it has come.
 pub(super) async fn show(
     State(app): State<App>,
-    caller: Caller,
-    BatchId(id): BatchId,
+    OnBatch(id, batch): OnBatch,
 ) -> Result<Json<BatchView>, Problem> {
-    let missing = || Problem::not_found("batch");
-    let batch = app.store.batch(id).await?.ok_or_else(missing)?;
-    if !caller.sees(batch.tenant) {
-        return Err(missing());
-    }
-    caller.require(Right::ReadJobs)?;
     let ended = results::ended(&app, &batch.items).await?;
     let mut view = BatchView::of(id, &batch.items, &ended);
     view.pending = Some(batch.items.len() - view.processed);
     Ok(Json(view))
-}
-
-/// The batch in the path.
-pub(super) struct BatchId(Uuid);
-
-impl FromRequestParts<App> for BatchId {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _app: &App) -> Result<Self, Problem> {
-        let id = path_param(parts, "batch").await;
-        let id = id.and_then(|id| Uuid::try_parse(&id).ok());
-        id.map(Self).ok_or_else(|| Problem::not_found("batch"))
-    }
 }
