@@ -11,10 +11,14 @@ pub struct Model {
     pub id: String,
     /// Whether new envelopes are sealed with it; exactly one is.
     pub active: bool,
-    /// Tells whether a key of this id is the one that was first used under it.
+    /// Tells whether a key of this id is the one that was first seen under it.
     pub check_value: Option<Vec<u8>>,
-    /// When it was first used.
+    /// When a process first had it.
     pub created_at: i64,
+    /// When it last began to seal; `None` if it never did.
+    pub activated_at: Option<i64>,
+    /// When it was found to be needed no more; `None` while it is in use.
+    pub retired_at: Option<i64>,
 }
 
 /// Keys are named by envelopes, without a constraint.

@@ -17,6 +17,8 @@ pub struct Model {
     pub version: String,
     /// JSON list of the ids of the master keys it can open.
     pub key_ids: String,
+    /// The master key that it seals with; `None` if it never seals.
+    pub seals_with: Option<String>,
     /// When it registered.
     pub started_at: i64,
     /// When it was last heard of.

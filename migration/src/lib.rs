@@ -11,6 +11,7 @@ mod m0005_events;
 mod m0006_schedules;
 mod m0007_batches;
 mod m0008_fleet;
+mod m0009_key_ring;
 
 use sea_orm_migration::prelude::{
     ColumnDef, DbErr, MigrationTrait, MigratorTrait, SchemaManager, async_trait,
@@ -50,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_schedules::Migration),
             Box::new(m0007_batches::Migration),
             Box::new(m0008_fleet::Migration),
+            Box::new(m0009_key_ring::Migration),
         ]
     }
 }

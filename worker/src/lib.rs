@@ -4,6 +4,7 @@
 //! machines may. What keeps them from refreshing one channel twice is the lease
 //! in the database, not the queue.
 
+mod missing_keys;
 mod monotonic;
 mod poison;
 mod process;
@@ -26,6 +27,8 @@ use tokio_util::task::TaskTracker;
 use vault::Vault;
 
 pub use process::{Process, ProcessError};
+
+use self::missing_keys::MissingKeys;
 
 /// Time to store an answer after the provider's time-out.
 const ANSWER_RESERVE: Duration = Duration::from_secs(10);
@@ -99,6 +102,8 @@ pub(crate) struct Context {
     pub(crate) deps: Deps,
     /// Sent requests: they outlive their job, and the process waits for them.
     pub(crate) in_flight: TaskTracker,
+    /// Keys that channels wait for.
+    pub(crate) missing_keys: MissingKeys,
     /// Set when no further request may start.
     pub(crate) stopping: CancellationToken,
 }
@@ -143,6 +148,7 @@ pub async fn run(
     let context = Arc::new(Context {
         deps,
         in_flight: TaskTracker::new(),
+        missing_keys: MissingKeys::default(),
         stopping: shutdown,
     });
     let mut health = Health::default();

@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 use config::{LoadOptions, Loaded, Override, Settings};
 
 use crate::commands::{
-    api, channel, config_check, demo, doctor, job, migrate, schedule, scheduler, simulate, stats,
-    tenant, up, worker,
+    api, channel, config_check, demo, doctor, job, keys, migrate, schedule, scheduler, simulate,
+    stats, tenant, up, worker,
 };
 
 const EXAMPLES: &str = "\
@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Config(config_check::Args),
     /// Looks for what is wrong, and says how to fix it
     Doctor(doctor::Args),
+    /// The master keys that seal credentials
+    Keys(keys::Args),
     /// Tenants
     Tenant(tenant::Args),
     /// Channels, and refreshing them

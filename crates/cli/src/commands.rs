@@ -6,6 +6,7 @@ pub(crate) mod config_check;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod job;
+pub(crate) mod keys;
 pub(crate) mod migrate;
 pub(crate) mod schedule;
 pub(crate) mod scheduler;

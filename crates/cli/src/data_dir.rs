@@ -97,15 +97,6 @@ impl DataDir {
         format!("sqlite:{}", database_file(&self.path).display()).into()
     }
 
-    /// The master keys kept here, and where; `None` if there are none.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read.
-    pub(crate) fn master_keys(&self) -> anyhow::Result<Option<SecretString>> {
-        read(&master_keys_file(&self.path))
-    }
-
     /// Makes a master key and keeps it here.
     ///
     /// # Errors
@@ -116,6 +107,29 @@ impl DataDir {
         let path = master_keys_file(&self.path);
         write(&path, &key)?;
         Ok((key, path))
+    }
+
+    /// Adds a master key to those kept here, after the others. They are replaced as a
+    /// whole: a crash leaves the old ones or all of them.
+    ///
+    /// # Errors
+    ///
+    /// If there are none yet, or the file cannot be written.
+    pub(crate) fn add_master_key(&self, key: &SecretString) -> anyhow::Result<PathBuf> {
+        let path = master_keys_file(&self.path);
+        let told = || format!("cannot write {}", path.display());
+        let Some(keys) = read(&path)? else {
+            bail!("{} is not there yet: `up` makes it", path.display());
+        };
+        let mut file = tempfile::NamedTempFile::new_in(&self.path).with_context(told)?;
+        let (keys, key) = (keys.expose_secret(), key.expose_secret());
+        writeln!(file, "{keys},{key}").with_context(told)?;
+        file.as_file().sync_all().with_context(told)?;
+        file.persist(&path).with_context(told)?;
+        File::open(&self.path)
+            .and_then(|dir| dir.sync_all())
+            .with_context(told)?;
+        Ok(path)
     }
 
     /// The file of the admin token.
@@ -247,11 +261,16 @@ mod tests {
         let made = dir.make_master_key().expect("it can be written").0;
         let token = dir.admin_token().expect("it can be written");
 
-        let read = dir
-            .master_keys()
-            .expect("it can be read")
-            .expect("it is there");
-        assert_eq!(read.expose_secret(), made.expose_secret());
+        let kept = || {
+            let keys = read(&master_keys_file(dir.path())).expect("it can be read");
+            keys.expect("it is there").expose_secret().to_owned()
+        };
+        assert_eq!(kept(), made.expose_secret());
+        let added = KeyRing::generate("k2");
+        dir.add_master_key(&added).expect("it can be written");
+        let both = format!("{},{}", made.expose_secret(), added.expose_secret());
+        assert_eq!(kept(), both);
+        assert_eq!(mode(&master_keys_file(dir.path())), PRIVATE_FILE);
         let again = dir.admin_token().expect("it can be read");
         assert_eq!(again.expose_secret(), token.expose_secret());
         assert!(dir.make_master_key().is_err(), "a key is never overwritten");

@@ -6,14 +6,17 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use domain::ProcessUid;
 use queue::QueueName;
-use store::{ProcessInfo, Store};
+use store::{ProcessInfo, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use vault::Vault;
 
-/// How often a process says that it lives.
-const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How often a process looks which master key seals.
+const KEY_LOOK: Duration = Duration::from_secs(2);
+/// A process says that it lives every so many looks, and whenever the key has changed.
+const LOOKS_PER_HEARTBEAT: u32 = 5;
 /// A queue that was not polled for longer is not worked on.
 const POLLED_WITHIN: Duration = Duration::from_secs(20);
 
@@ -35,11 +38,21 @@ pub(crate) struct Presence {
     pub(crate) store: Store,
     /// What is listed.
     pub(crate) info: ProcessInfo,
+    /// What it seals with; `None` in a role without keys.
+    vault: Option<Arc<Vault>>,
+    /// The key that the fleet seals with, if this process was found to lack it.
+    lacking: Option<String>,
 }
 
 impl Presence {
-    /// The process `uid` as it does `role`, opening envelopes with the keys `key_ids`.
-    pub(crate) fn new(store: Store, uid: ProcessUid, role: &str, key_ids: Vec<String>) -> Self {
+    /// The process `uid` as it does `role`, with the keys of this vault.
+    pub(crate) fn new(
+        store: Store,
+        uid: ProcessUid,
+        role: &str,
+        vault: Option<Arc<Vault>>,
+    ) -> Self {
+        let key_ids = vault.iter().flat_map(|vault| vault.ring().ids());
         let host = rustix::system::uname()
             .nodename()
             .to_string_lossy()
@@ -51,8 +64,11 @@ impl Presence {
                 role: role.to_owned(),
                 host,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                key_ids,
+                key_ids: key_ids.map(str::to_owned).collect(),
+                seals_with: vault.as_ref().map(|vault| vault.active_id()),
             },
+            vault,
+            lacking: None,
         }
     }
 }
@@ -156,26 +172,74 @@ fn polled_lately(polled: &OnceLock<worker::Health>, name: &QueueName) -> Result<
     }
 }
 
-/// Tells the fleet that this process lives, until it does not.
-async fn beat(presence: Presence, shutdown: CancellationToken) {
-    let Presence { store, info } = presence;
-    let mut ticks = interval(HEARTBEAT);
+/// Tells the fleet that this process lives, and follows its master key, until it does not.
+async fn beat(mut presence: Presence, shutdown: CancellationToken) {
+    let mut ticks = interval(KEY_LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looks = 0;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
             _ = ticks.tick() => {}
         }
-        let told = match store.heartbeat(info.uid).await {
-            Ok(true) => Ok(()),
-            Ok(false) => store.register_process(info.clone()).await,
-            Err(error) => Err(error),
+        let beats = match presence.follow_key().await {
+            Ok(changed) => changed || looks % LOOKS_PER_HEARTBEAT == 0,
+            Err(error) => {
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "no look at the keys"
+                );
+                true
+            }
         };
-        if let Err(error) = told {
+        looks += 1;
+        if beats && let Err(error) = presence.beat_once().await {
             tracing::debug!(error = &error as &dyn std::error::Error, "no heartbeat");
         }
     }
+    let Presence { store, info, .. } = presence;
     if let Err(error) = store.forget_process(info.uid).await {
         tracing::debug!(error = &error as &dyn std::error::Error, "no goodbye");
+    }
+}
+
+impl Presence {
+    /// Seals with the key that the database names; whether that is another one now.
+    ///
+    /// A key that this process lacks is told once: it goes on with the old one, and
+    /// cannot open what the others seal.
+    async fn follow_key(&mut self) -> Result<bool, StoreError> {
+        let Some(vault) = &self.vault else {
+            return Ok(false);
+        };
+        let Some(id) = self.store.active_key_id().await? else {
+            return Ok(false);
+        };
+        if id == vault.active_id() || self.lacking.as_ref() == Some(&id) {
+            return Ok(false);
+        }
+        match vault.activate(&id) {
+            Ok(()) => {
+                tracing::info!(key = id, "sealing with another master key");
+                self.info.seals_with = Some(id);
+                Ok(true)
+            }
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the fleet seals with a master key that this process lacks; add it and restart"
+                );
+                self.lacking = Some(id);
+                Ok(false)
+            }
+        }
+    }
+
+    async fn beat_once(&self) -> Result<(), StoreError> {
+        let seals_with = self.info.seals_with.as_deref();
+        if self.store.heartbeat(self.info.uid, seals_with).await? {
+            return Ok(());
+        }
+        self.store.register_process(self.info.clone()).await
     }
 }

@@ -112,8 +112,8 @@ impl Local {
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
         let settings = &loaded.settings;
-        let key_ids = self.vault.ring().ids().map(str::to_owned).collect();
-        let presence = Presence::new(self.store.clone(), self.process.uid(), "up", key_ids);
+        let vault = Some(Arc::clone(&self.vault));
+        let presence = Presence::new(self.store.clone(), self.process.uid(), "up", vault);
         let roles = Roles {
             scheduler: Some(mapping::scheduler(
                 settings,
@@ -191,10 +191,7 @@ async fn open_migrated(loaded: &Loaded, dir: &DataDir) -> anyhow::Result<Store> 
 
 /// The keys of the settings, else those of the data directory, else one that is made.
 fn master_keys(loaded: &Loaded, dir: &DataDir) -> anyhow::Result<(SecretString, Option<PathBuf>)> {
-    if let Some(keys) = &loaded.settings.master_keys {
-        return Ok((keys.clone(), None));
-    }
-    if let Some(keys) = dir.master_keys()? {
+    if let Some((keys, _)) = parts::known_master_keys(loaded)? {
         return Ok((keys, None));
     }
     let (keys, path) = dir.make_master_key()?;

@@ -58,6 +58,7 @@ async fn run(global: Global, command: Command) -> anyhow::Result<ExitCode> {
         Command::Simulate(args) => commands::simulate::run(args).await,
         Command::Config(args) => commands::config_check::run(&global, &args),
         Command::Doctor(args) => commands::doctor::run(&global, args).await,
+        Command::Keys(args) => commands::keys::run(&global, args).await,
         Command::Tenant(args) => commands::tenant::run(&global, args).await,
         Command::Channel(args) => commands::channel::run(&global, args).await,
         Command::Schedule(args) => commands::schedule::run(&global, args).await,

@@ -11,7 +11,7 @@ use store::{SchemaError, Store};
 use vault::{KeyRing, Vault};
 use worker::Process;
 
-use crate::data_dir::DataDir;
+use crate::data_dir::{self, DataDir};
 use crate::mapping;
 
 /// The database's address.
@@ -55,6 +55,34 @@ pub(crate) fn master_keys(loaded: &Loaded, role: &str) -> anyhow::Result<SecretS
              to a file with them; only `up` and `demo` make their own"
         )
     })
+}
+
+/// The database that is set, else that of `up` in the data directory; `None` if that is not
+/// there yet. Nothing is made.
+pub(crate) fn known_database_url(loaded: &Loaded) -> Option<SecretString> {
+    if let Some(url) = &loaded.settings.database.url {
+        return Some(url.clone());
+    }
+    let dir = &loaded.settings.data_dir;
+    if !data_dir::database_file(dir).is_file() {
+        return None;
+    }
+    Some(DataDir::open(dir).ok()?.database_url())
+}
+
+/// The master keys that are set, else those of `up` in the data directory, and where they are;
+/// `None` if there are none yet. Nothing is made.
+///
+/// # Errors
+///
+/// If the file cannot be read.
+pub(crate) fn known_master_keys(loaded: &Loaded) -> anyhow::Result<Option<(SecretString, String)>> {
+    if let Some(keys) = &loaded.settings.master_keys {
+        return Ok(Some((keys.clone(), loaded.told("master_keys"))));
+    }
+    let file = data_dir::master_keys_file(&loaded.settings.data_dir);
+    let keys = data_dir::read(&file)?;
+    Ok(keys.map(|keys| (keys, file.display().to_string())))
 }
 
 /// The database, whatever its tables are.
@@ -128,19 +156,31 @@ pub(crate) async fn open_vault(
             known.join(", ")
         );
     }
-    for id in known {
-        let ours = ring.check_value(id).unwrap_or_default();
-        if let Some(check) = store.key_check(id, ours).await?
-            && !ring.is_key_of(id, &check)
-        {
-            bail!(
-                "{} holds another key under the id '{id}' than the one that the fleet has sealed \
-                 with; set that one, or give the new one an id of its own",
-                loaded.told("master_keys")
-            );
-        }
+    if let Some(id) = namesake(&ring, store).await? {
+        bail!(
+            "{} holds another key under the id '{id}' than the one that the fleet knows; set that \
+             one, or give the new one an id of its own",
+            loaded.told("master_keys")
+        );
     }
     Ok(Arc::new(Vault::new(ring, &active)?))
+}
+
+/// An id under which this ring has another key than the fleet. The fleet knows every key of the
+/// ring after this.
+///
+/// # Errors
+///
+/// If the database fails.
+pub(crate) async fn namesake(ring: &KeyRing, store: &Store) -> anyhow::Result<Option<String>> {
+    for id in ring.ids() {
+        let ours = ring.check_value(id).unwrap_or_default();
+        let check = store.key_check(id, ours).await?;
+        if !ring.is_key_of(id, &check) {
+            return Ok(Some(id.to_owned()));
+        }
+    }
+    Ok(None)
 }
 
 /// The providers.

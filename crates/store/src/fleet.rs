@@ -1,4 +1,6 @@
-//! The processes of the fleet, and which master key seals.
+//! The processes of the fleet, and the master keys that each one holds.
+
+use std::time::Duration;
 
 use domain::{ProcessUid, Timestamp};
 use entity::processes::Model;
@@ -9,36 +11,24 @@ use crate::{Store, StoreError};
 
 /// O(1) on the key.
 const REGISTER: &str = "
-    INSERT INTO processes (uid, role, host, version, key_ids, started_at, seen_at)
-    VALUES ($1, $2, $3, $4, $5, {now}, {now})
+    INSERT INTO processes (uid, role, host, version, key_ids, seals_with, started_at, seen_at)
+    VALUES ($1, $2, $3, $4, $5, $6, {now}, {now})
     ON CONFLICT (uid) DO UPDATE SET
         role = excluded.role, host = excluded.host, version = excluded.version,
-        key_ids = excluded.key_ids, seen_at = excluded.seen_at";
+        key_ids = excluded.key_ids, seals_with = excluded.seals_with,
+        seen_at = excluded.seen_at";
 
 /// O(1) on the key.
-const HEARTBEAT: &str = "UPDATE processes SET seen_at = {now} WHERE uid = $1";
+const HEARTBEAT: &str = "UPDATE processes SET seen_at = {now}, seals_with = $2 WHERE uid = $1";
 
 /// O(1) on the key.
 const FORGET: &str = "DELETE FROM processes WHERE uid = $1";
 
 /// O(processes).
-const ALL: &str = "SELECT * FROM processes ORDER BY started_at, uid";
+pub(crate) const ALL: &str = "SELECT * FROM processes ORDER BY started_at, uid";
 
-/// O(1) on `master_keys_active`.
-const ACTIVE_KEY: &str = "SELECT id FROM master_keys WHERE active";
-
-/// O(1) on `master_keys_active`: of several first keys one wins.
-const FIRST_KEY: &str = "
-    INSERT INTO master_keys (id, active, created_at) VALUES ($1, TRUE, {now})
-    ON CONFLICT DO NOTHING";
-
-/// O(keys).
-const KEYS: &str = "SELECT id, active FROM master_keys ORDER BY id";
-
-/// O(1) on the key: the first check value stays.
-const KEY_CHECK: &str = "
-    UPDATE master_keys SET check_value = COALESCE(check_value, $2) WHERE id = $1
-    RETURNING check_value";
+/// A process that was silent for longer may be gone: heartbeats come every 10 s.
+const LIVE: Duration = Duration::from_mins(1);
 
 /// What a process says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +43,20 @@ pub struct ProcessInfo {
     pub version: String,
     /// The ids of the master keys that it can open.
     pub key_ids: Vec<String>,
+    /// The master key that it seals with; `None` if it never seals, or does not say.
+    pub seals_with: Option<String>,
+}
+
+impl ProcessInfo {
+    /// Whether it may still seal with this master key. One that has keys and does not
+    /// say which is of an older version: it may seal with any of them.
+    #[must_use]
+    pub fn may_seal_with(&self, key_id: &str) -> bool {
+        match &self.seals_with {
+            Some(id) => id == key_id,
+            None => self.key_ids.iter().any(|id| id == key_id),
+        }
+    }
 }
 
 /// A process that registered and has not said goodbye.
@@ -66,13 +70,13 @@ pub struct Process {
     pub seen_at: Timestamp,
 }
 
-/// A master key that was ever used to seal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KnownKey {
-    /// Its id.
-    pub id: String,
-    /// Whether new envelopes are sealed with it.
-    pub active: bool,
+impl Process {
+    /// Whether it was heard of in the last minute. One that is not may still run:
+    /// paused, or cut off.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        now.since(self.seen_at) <= LIVE
+    }
 }
 
 impl Store {
@@ -88,18 +92,25 @@ impl Store {
             info.host.into(),
             info.version.into(),
             json(&info.key_ids).into(),
+            info.seals_with.into(),
         ];
         self.pools.write(REGISTER, values).await?;
         Ok(())
     }
 
-    /// Says that a process lives; `false` if it has to register again.
+    /// Says that a process lives, and which master key it seals with; `false` if it
+    /// has to register again.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if the database fails.
-    pub async fn heartbeat(&self, uid: ProcessUid) -> Result<bool, StoreError> {
-        Ok(self.pools.write(HEARTBEAT, [uid.0.into()]).await? > 0)
+    pub async fn heartbeat(
+        &self,
+        uid: ProcessUid,
+        seals_with: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        let values = [uid.0.into(), seals_with.into()];
+        Ok(self.pools.write(HEARTBEAT, values).await? > 0)
     }
 
     /// Says goodbye.
@@ -121,63 +132,9 @@ impl Store {
         let rows = self.pools.select(ALL, []).await?;
         rows.iter().map(process).collect()
     }
-
-    /// The id of the key that seals: the row's; `first_id` becomes it if there is no row yet.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if the database fails.
-    pub async fn active_key(&self, first_id: &str) -> Result<String, StoreError> {
-        if let Some(id) = self.stored_key().await? {
-            return Ok(id);
-        }
-        self.pools.write(FIRST_KEY, [first_id.into()]).await?;
-        self.stored_key()
-            .await?
-            .ok_or_else(|| StoreError::unreadable("master_keys", "no key is active"))
-    }
-
-    /// All keys that were ever used to seal, by id.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if the database fails.
-    pub async fn known_keys(&self) -> Result<Vec<KnownKey>, StoreError> {
-        let rows = self.pools.select(KEYS, []).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(KnownKey {
-                    id: row.try_get("", "id")?,
-                    active: row.try_get("", "active")?,
-                })
-            })
-            .collect()
-    }
-
-    /// The check value of a known key: the stored one; `ours` becomes it if there is
-    /// none yet. `None` if the key was never used to seal.
-    ///
-    /// It tells whether two processes mean the same key by one id.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if the database fails.
-    pub async fn key_check(&self, id: &str, ours: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError> {
-        let row = self
-            .pools
-            .write_returning(KEY_CHECK, [id.into(), ours.into()])
-            .await?;
-        row.map(|row| Ok(row.try_get("", "check_value")?))
-            .transpose()
-    }
-
-    async fn stored_key(&self) -> Result<Option<String>, StoreError> {
-        let row = self.pools.select_one(ACTIVE_KEY, []).await?;
-        row.map(|row| Ok(row.try_get("", "id")?)).transpose()
-    }
 }
 
-fn process(row: &QueryResult) -> Result<Process, StoreError> {
+pub(crate) fn process(row: &QueryResult) -> Result<Process, StoreError> {
     let row = Model::from_query_result(row, "")?;
     let bad_keys = |_| StoreError::unreadable("processes", "key_ids");
     Ok(Process {
@@ -187,6 +144,7 @@ fn process(row: &QueryResult) -> Result<Process, StoreError> {
             host: row.host,
             version: row.version,
             key_ids: serde_json::from_str(&row.key_ids).map_err(bad_keys)?,
+            seals_with: row.seals_with,
         },
         started_at: Timestamp::from_millis(row.started_at),
         seen_at: Timestamp::from_millis(row.seen_at),

@@ -11,6 +11,7 @@
 //! | keep tenants and channels | [`Store::create_tenant`], [`Store::import_channels`], [`Store::patch_channel`], [`Store::delete_channel`] |
 //! | find work | [`Store::take_due`], [`Store::request_refresh`], [`Store::due_schedules`] |
 //! | do it | [`Store::lease`], [`Store::renew_lease`], [`Store::finish`], [`Store::release`], [`Store::record`] |
+//! | change the master key | [`Store::activate_key`], [`Store::sealed_by_others`], [`Store::store_rewrapped`], [`Store::retire_key`] |
 //! | tell about it | [`Store::job_result`], [`Store::attempts_of_channel`], [`Store::statistics`] |
 
 mod attempts;
@@ -27,6 +28,7 @@ mod fleet;
 mod flush;
 mod import;
 mod intent;
+mod keys;
 mod lane;
 mod lease;
 mod listing;
@@ -34,6 +36,7 @@ mod page;
 mod pools;
 mod promise;
 mod retention;
+mod rewrap;
 mod row;
 mod schedules;
 mod sql;
@@ -47,15 +50,17 @@ pub use due::{Due, RefreshRequest};
 pub use edit::{ChannelPatch, NewGrant};
 pub use error::{ConnectError, CreateError, SchemaError, StoreError};
 pub use finish::{Change, Failure, Finish, Finished};
-pub use fleet::{KnownKey, Process, ProcessInfo};
+pub use fleet::{Process, ProcessInfo};
 pub use import::NewChannel;
 pub use intent::Intent;
+pub use keys::{Activation, KnownKey, Retirement};
 pub use lease::{Lease, LeaseOutcome, LeaseRequest};
 pub use listing::ChannelFilter;
 pub use migration::MigrationStatus;
 pub use page::{Page, PageRequest};
 pub use promise::Promise;
 pub use retention::{Pruned, Retention};
+pub use rewrap::{KeyUse, Rewrapped, SealedGrant};
 pub use schedules::Schedule;
 pub use sql::Dialect;
 pub use statistics::Statistics;

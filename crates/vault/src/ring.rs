@@ -63,7 +63,7 @@ pub enum KeyRingError {
 }
 
 impl KeyRing {
-    /// Reads `id:base64,id:base64,…`; each key has 32 bytes.
+    /// Reads `id:base64,id:base64,…`, also one to a line; each key has 32 bytes.
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl KeyRing {
             first: String::new(),
             keys: BTreeMap::new(),
         };
-        let entries = text.expose_secret().split(',').map(str::trim);
+        let entries = text.expose_secret().split([',', '\n']).map(str::trim);
         for (index, entry) in entries.filter(|entry| !entry.is_empty()).enumerate() {
             let (id, key) = parse_entry(index + 1, entry)?;
             if ring.first.is_empty() {
@@ -171,10 +171,11 @@ mod tests {
 
     #[test]
     fn the_first_key_given_is_the_first_of_the_ring() {
-        let ring = parse(&format!("b:{}, a:{}", key(), key())).expect("two good keys");
+        let ring =
+            parse(&format!("b:{}, a:{}\nc:{}\n", key(), key(), key())).expect("three good keys");
 
         assert_eq!(ring.first_id(), "b");
-        assert_eq!(ring.ids().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(ring.ids().collect::<Vec<_>>(), ["a", "b", "c"]);
     }
 
     #[test]

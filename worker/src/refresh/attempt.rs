@@ -45,11 +45,8 @@ impl Attempt {
             .open(channel.uid, channel.generation, &self.lease.sealed);
         let provider = deps.providers.get(&channel.provider);
         let decision = match (opened, provider) {
-            (Err(error @ OpenError::UnknownKey { .. }), _) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "a channel waits for its key"
-                );
+            (Err(OpenError::UnknownKey { key_id }), _) => {
+                self.context.missing_keys.tell(&key_id);
                 self.given_back(KEY_MISSING)
             }
             (Err(OpenError::Unreadable { .. }), provider) => self.unasked(

@@ -1,6 +1,7 @@
 //! `tokenfleet api`: the API alone.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use config::Override;
@@ -59,8 +60,8 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     let store = parts::open_store(&loaded, &database).await?;
     let vault = parts::open_vault(&loaded, &keys, &store).await?;
     let process = parts::start_process(&dir)?;
-    let key_ids = vault.ring().ids().map(str::to_owned).collect();
-    let presence = Presence::new(store.clone(), process.uid(), "api", key_ids);
+    let with = Some(Arc::clone(&vault));
+    let presence = Presence::new(store.clone(), process.uid(), "api", with);
     let deps = api::Deps {
         store: store.clone(),
         queues: parts::open_queues(&loaded, &redis, "api").await?,

@@ -37,7 +37,7 @@ pub(crate) async fn run(global: &Global, _: Args) -> anyhow::Result<ExitCode> {
     let store = parts::open_store(&loaded, &database).await?;
     let queues = parts::open_queues(&loaded, &redis, "scheduler").await?;
     let process = parts::start_process(&dir)?;
-    let presence = Presence::new(store.clone(), process.uid(), "scheduler", Vec::new());
+    let presence = Presence::new(store.clone(), process.uid(), "scheduler", None);
     let roles = Roles {
         scheduler: Some(mapping::scheduler(&loaded.settings, store.clone(), queues)),
         ..Roles::default()

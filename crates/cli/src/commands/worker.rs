@@ -59,8 +59,8 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     let store = parts::open_store(&loaded, &database).await?;
     let vault = parts::open_vault(&loaded, &keys, &store).await?;
     let process = parts::start_process(&dir)?;
-    let key_ids = vault.ring().ids().map(str::to_owned).collect();
-    let presence = Presence::new(store.clone(), process.uid(), "worker", key_ids);
+    let with = Some(Arc::clone(&vault));
+    let presence = Presence::new(store.clone(), process.uid(), "worker", with);
     let queues = (!args.queues.is_empty()).then_some(args.queues);
     let deps = worker::Deps {
         store: store.clone(),

@@ -216,6 +216,40 @@ fn tenants_channels_schedules_jobs_and_figures_are_commands() {
 }
 
 #[test]
+fn up_with_a_key_of_its_own_moves_on_to_another_one() {
+    let site = Site::new();
+    let missing = site.refusal(&["keys", "status"]);
+    site.start(&UP, "Ctrl-C stops it.").stop();
+    site.ok(&["keys", "generate", "--save"]);
+    let third = site.ok(&["keys", "generate"]);
+    let again = site.refusal(&["keys", "generate", "k1"]);
+    let up = site.start(&UP, "Ctrl-C stops it.");
+
+    let told = site.ok(&["keys", "rotate"]);
+    site.ok(&["keys", "retire", "k1"]);
+
+    assert!(missing.contains("there is no database"), "{missing}");
+    assert!(third.starts_with("k3:"), "{third}");
+    assert!(again.contains("there is a key 'k1' already"), "{again}");
+    assert!(told.starts_with("'k2' seals from here on"), "{told}");
+    let line = |id: &str, state: &str, sealing: u32| {
+        json!({
+            "id": id, "state": state, "here": "yes", "channels": 0,
+            "processes_with_it": 1, "processes_sealing": sealing, "processes": 1,
+        })
+    };
+    let expected = json!([line("k1", "retired", 0), line("k2", "active", 1)]);
+    assert_eq!(site.json(&["keys", "status"]), expected);
+    up.stop();
+    let site = site.env("TOKENFLEET_MASTER_KEYS", MASTER_KEYS);
+    let elsewhere = site.refusal(&["keys", "generate", "--save"]);
+    assert!(elsewhere.contains("TOKENFLEET_MASTER_KEYS"), "{elsewhere}");
+    let namesake = site.run(&["keys", "status"]);
+    assert_eq!(namesake.code, Some(1));
+    assert!(namesake.out.contains("ANOTHER KEY"), "{}", namesake.out);
+}
+
+#[test]
 fn a_problem_of_the_server_is_a_message_with_its_fields() {
     let site = Site::new();
     let up = site.start(&UP, "Ctrl-C stops it.");

@@ -11,6 +11,7 @@ mod figures;
 mod finish;
 mod fleet;
 mod history;
+mod keys;
 mod lease;
 mod model;
 mod plans;

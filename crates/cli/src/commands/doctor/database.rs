@@ -1,18 +1,16 @@
 //! Is the database there, and are its tables those of this version?
 
 use config::Loaded;
-use secrecy::SecretString;
 use store::{SchemaError, Store};
 
 use super::Finding;
-use crate::data_dir::{self, DataDir};
 use crate::parts;
 
 const PART: &str = "database";
 
 /// The database if it can be used, and what was found.
 pub(super) async fn examine(loaded: &Loaded) -> (Option<Store>, Vec<Finding>) {
-    let Some(url) = url(loaded) else {
+    let Some(url) = parts::known_database_url(loaded) else {
         let found = "none yet; `up` makes one in the data directory";
         return (None, vec![Finding::good(PART, found)]);
     };
@@ -40,16 +38,4 @@ pub(super) async fn examine(loaded: &Loaded) -> (Option<Store>, Vec<Finding>) {
             (None, vec![finding])
         }
     }
-}
-
-/// The one that is set, else the embedded one if it is there: the doctor makes none.
-fn url(loaded: &Loaded) -> Option<SecretString> {
-    if let Some(url) = &loaded.settings.database.url {
-        return Some(url.clone());
-    }
-    let dir = &loaded.settings.data_dir;
-    if !data_dir::database_file(dir).is_file() {
-        return None;
-    }
-    Some(DataDir::open(dir).ok()?.database_url())
 }

@@ -1,24 +1,20 @@
 //! Are the master keys good, and is the one among them that seals?
 
 use config::Loaded;
-use store::Store;
+use store::{KnownKey, Store};
 use vault::KeyRing;
 
 use super::Finding;
-use crate::data_dir;
+use crate::parts;
 
 const PART: &str = "master keys";
 
 /// What was found.
 pub(super) async fn examine(loaded: &Loaded, store: Option<&Store>) -> Finding {
-    let file = data_dir::master_keys_file(&loaded.settings.data_dir);
-    let (keys, origin) = match &loaded.settings.master_keys {
-        Some(keys) => (keys.clone(), loaded.told("master_keys")),
-        None => match data_dir::read(&file) {
-            Ok(Some(keys)) => (keys, file.display().to_string()),
-            Ok(None) => return missing(store).await,
-            Err(error) => return Finding::bad(PART, format!("{error:#}"), "make it readable"),
-        },
+    let (keys, origin) = match parts::known_master_keys(loaded) {
+        Ok(Some(known)) => known,
+        Ok(None) => return missing(store).await,
+        Err(error) => return Finding::bad(PART, format!("{error:#}"), "make it readable"),
     };
     let ring = match KeyRing::parse(&keys) {
         Ok(ring) => ring,
@@ -31,7 +27,7 @@ pub(super) async fn examine(loaded: &Loaded, store: Option<&Store>) -> Finding {
     };
     match known {
         Err(error) => Finding::bad(PART, format!("{error}"), "look at the database"),
-        Ok(known) => match known.iter().find(|key| !ids.contains(&key.id.as_str())) {
+        Ok(known) => match known.iter().find(|key| is_lost(key, &ids)) {
             None => Finding::good(PART, format!("{origin}: {}", ids.join(", "))),
             Some(lost) => Finding::bad(
                 PART,
@@ -40,10 +36,16 @@ pub(super) async fn examine(loaded: &Loaded, store: Option<&Store>) -> Finding {
                     ids.join(", "),
                     lost.id
                 ),
-                "add that key, or what it sealed does not open",
+                "add that key, or what it sealed does not open; `tokenfleet keys status` tells more",
             ),
         },
     }
+}
+
+/// Whether the key has sealed, may still be needed, and is not here.
+fn is_lost(key: &KnownKey, ids: &[&str]) -> bool {
+    let needed = key.activated_at.is_some() && key.retired_at.is_none();
+    needed && !ids.contains(&key.id.as_str())
 }
 
 async fn missing(store: Option<&Store>) -> Finding {

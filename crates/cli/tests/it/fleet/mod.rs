@@ -6,6 +6,7 @@ mod drain;
 mod faults;
 mod flush;
 mod input;
+mod keys;
 mod leftovers;
 mod lifecycle;
 mod refresh;
