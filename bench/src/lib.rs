@@ -1,4 +1,6 @@
-//! What the benchmarks share: processes with their costs, and figures.
+//! What the benchmarks share: databases, processes with their costs, figures and tables.
 
+pub mod database;
 pub mod figures;
 pub mod process;
+pub mod table;

@@ -1,16 +1,20 @@
 //! Processes that a benchmark starts, and what they cost.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// `USER_HZ`: the kernel counts a process's time in hundredths of a second.
 const TICKS_PER_SECOND: f64 = 100.0;
+/// How long a process may take to end what it has started itself.
+const GRACE: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(5);
 
 /// A process that ends when this is dropped.
 #[derive(Debug)]
@@ -83,6 +87,18 @@ impl Process {
         Ok(kill_process(self.id()?, Signal::CONT)?)
     }
 
+    /// Whether it has ended within [`GRACE`].
+    fn has_ended(&mut self) -> bool {
+        let give_up_at = Instant::now() + GRACE;
+        while Instant::now() < give_up_at {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return true;
+            }
+            std::thread::sleep(POLL);
+        }
+        false
+    }
+
     fn id(&self) -> anyhow::Result<Pid> {
         let raw = i32::try_from(self.child.id())?;
         Pid::from_raw(raw).context("a process has an id")
@@ -97,9 +113,65 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        drop(self.child.kill());
-        drop(self.child.wait());
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
+        // One that is paused ends only by force.
+        let asked = self.id().map(|pid| kill_process(pid, Signal::TERM));
+        if !matches!(asked, Ok(Ok(()))) || !self.has_ended() {
+            drop(self.child.kill());
+            drop(self.child.wait());
+        }
+    }
+}
+
+/// Runs a command to its end, as [`Process::start`] starts it, and says what it wrote to its
+/// standard output; its errors are ours. It is ended if the future is dropped.
+///
+/// # Errors
+///
+/// If it cannot be started, or fails.
+pub async fn output(
+    program: &Path,
+    arguments: &[&str],
+    variables: &[(&str, String)],
+) -> anyhow::Result<String> {
+    let mut child = command(program, arguments, variables)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .with_context(|| format!("cannot start {}", program.display()))?;
+    let stdout = child.stdout.take();
+    let mut process = Process { child };
+    let mut stdout = stdout.context("its standard output is piped")?;
+    let read = tokio::task::spawn_blocking(move || {
+        let mut text = String::new();
+        stdout.read_to_string(&mut text).map(|_| text)
+    });
+    let text = read.await??;
+    let status = process.child.wait()?;
+    ensure!(
+        status.success(),
+        "{} failed ({status}): {text}",
+        program.display()
+    );
+    Ok(text)
+}
+
+/// Carries out a benchmark until it ends or we are told to stop; what it holds is
+/// dropped by then, and with it the processes that it started.
+///
+/// # Errors
+///
+/// Those of the benchmark; or that it was stopped.
+pub async fn until_stopped<T>(
+    benchmark: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        done = benchmark => done,
+        _ = terminate.recv() => bail!("stopped by SIGTERM"),
+        _ = tokio::signal::ctrl_c() => bail!("stopped by SIGINT"),
     }
 }
 
@@ -133,23 +205,51 @@ pub fn cpu(pid: u32) -> anyhow::Result<Duration> {
 /// If there is no such process.
 pub fn cpu_with_children(pid: u32) -> anyhow::Result<Duration> {
     let parent = Stat::read(pid)?;
-    let mut total = parent.own + parent.reaped;
-    for entry in fs::read_dir("/proc")?.flatten() {
-        let Some(child) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
-            continue;
-        };
-        // A process may end between the two reads.
-        if let Ok(stat) = Stat::read(child)
-            && stat.parent == pid
-        {
-            total += stat.own;
+    let children = children(pid)?.filter_map(|child| cpu(child).ok());
+    Ok(parent.own + parent.reaped + children.sum::<Duration>())
+}
+
+/// CPU time of a process to the nanosecond, without threads that have ended.
+///
+/// # Errors
+///
+/// If there is no such process.
+pub fn cpu_exact(pid: u32) -> anyhow::Result<Duration> {
+    let mut nanos = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {
+        // A thread may end between the two reads.
+        if let Ok(text) = fs::read_to_string(thread.path().join("schedstat")) {
+            let ran = text.split(' ').next().unwrap_or_default();
+            nanos += ran.parse::<u64>().context("no time in a schedstat")?;
         }
     }
-    Ok(total)
+    Ok(Duration::from_nanos(nanos))
+}
+
+/// CPU time of a process and of its children that live, to the nanosecond.
+///
+/// # Errors
+///
+/// If there is no such process.
+pub fn cpu_exact_with_children(pid: u32) -> anyhow::Result<Duration> {
+    // One that ends between the two reads is left out.
+    let children = children(pid)?.filter_map(|child| cpu_exact(child).ok());
+    Ok(cpu_exact(pid)? + children.sum::<Duration>())
+}
+
+/// CPU time of this process to the nanosecond.
+#[must_use]
+pub fn own_cpu() -> Duration {
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(spent).unwrap_or_default()
+}
+
+/// The processes whose parent this is.
+fn children(parent: u32) -> anyhow::Result<impl Iterator<Item = u32>> {
+    let processes = fs::read_dir("/proc")?.flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    // A process may end between the two reads.
+    Ok(pids.filter(move |pid| Stat::read(*pid).is_ok_and(|stat| stat.parent == parent)))
 }
 
 /// The most memory that a process had resident so far, in MiB.

@@ -1,16 +1,17 @@
 # A private PostgreSQL for tests, as an ordinary user: no port, only a socket.
 #
-#     sh postgres.sh DIRECTORY
+#     sh postgres.sh DIRECTORY [PORT]
 #
 # makes DIRECTORY with a fresh server in it, prints the address of the server
 # once it answers, and stops the server and removes DIRECTORY when standard
 # input ends. That is the only signal, because it also comes when whoever started
-# this script is killed.
+# this script is killed. With a PORT the server is one to measure on: on the loopback
+# interface, with PostgreSQL's own settings, so that a commit waits for the disk.
 set -eu
 umask 077
 trap '' INT TERM HUP
 
-directory=$1
+directory=$1 port=${2:-}
 
 bin=
 for candidate in /usr/lib/postgresql/*/bin "$(dirname "$(command -v initdb || echo /none/initdb)")"; do
@@ -40,8 +41,16 @@ mkdir -p "$cache"
 mkdir -p "$directory/socket"
 cp -r "$template" "$directory/data"
 
-# Tests do not survive a power cut anyway: nothing is synchronised to the disk.
-cat >>"$directory/data/postgresql.conf" <<CONF
+if [ -n "$port" ]; then
+    cat >>"$directory/data/postgresql.conf" <<CONF
+listen_addresses = '127.0.0.1'
+port = $port
+unix_socket_directories = '$directory/socket'
+CONF
+    url=postgres://tokenfleet@127.0.0.1:$port/postgres
+else
+    # Tests do not survive a power cut anyway: nothing is synchronised to the disk.
+    cat >>"$directory/data/postgresql.conf" <<CONF
 listen_addresses = ''
 unix_socket_directories = '$directory/socket'
 max_connections = 300
@@ -50,6 +59,8 @@ fsync = off
 full_page_writes = off
 autovacuum = off
 CONF
+    url="postgres://tokenfleet@localhost/postgres?host=$directory/socket"
+fi
 
 if ! "$bin/pg_ctl" start --wait --silent --pgdata="$directory/data" \
     --log="$directory/log" </dev/null >/dev/null 2>&1; then
@@ -57,7 +68,7 @@ if ! "$bin/pg_ctl" start --wait --silent --pgdata="$directory/data" \
     rm -rf "$directory"
     exit 6
 fi
-echo "postgres://tokenfleet@localhost/postgres?host=$directory/socket"
+echo "$url"
 exec >/dev/null 2>&1
 
 cat >/dev/null

@@ -1,8 +1,9 @@
-//! The PostgreSQL server of this process, or of the whole run.
+//! The PostgreSQL server of this process, or of the whole run; and one to measure on.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use anyhow::{Context as _, bail};
@@ -21,8 +22,24 @@ static CLUSTER: OnceLock<Cluster> = OnceLock::new();
 pub(crate) struct Cluster {
     /// Address of its database `postgres`.
     url: String,
-    /// The server ends when this does: the kernel closes it with the process.
-    _lifeline: Option<ChildStdin>,
+    /// What runs the server, if we started it.
+    script: Option<Script>,
+}
+
+/// `postgres.sh` at work. The server ends when its standard input does: the
+/// kernel closes that with the process.
+#[derive(Debug)]
+struct Script {
+    shell: Child,
+    pid: u32,
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        drop(self.shell.stdin.take());
+        // The shell cannot be waited for twice, and nobody else waits for it.
+        let _ = self.shell.wait();
+    }
 }
 
 impl Cluster {
@@ -34,20 +51,29 @@ impl Cluster {
     fn open() -> anyhow::Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "tests have no settings file")]
         if let Ok(url) = std::env::var(SERVER) {
-            return Ok(Self {
-                url,
-                _lifeline: None,
-            });
+            return Ok(Self { url, script: None });
         }
-        start(&std::env::temp_dir())
+        start(&[])
+    }
+
+    /// One of its own, with PostgreSQL's own settings, on this port of the loopback interface.
+    pub(crate) fn as_installed(port: u16) -> anyhow::Result<Self> {
+        start(&[&port.to_string()])
+    }
+
+    /// The process id of the postmaster, if we started it.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.script.as_ref().map(|script| script.pid)
     }
 
     /// The address of one of its databases.
     pub(crate) fn url_of(&self, database: &str) -> String {
+        if let Some(before) = self.url.strip_suffix("/postgres") {
+            return format!("{before}/{database}");
+        }
         let (before, after) = self
             .url
             .split_once("/postgres?")
-            .or_else(|| self.url.strip_suffix("/postgres").map(|url| (url, "")))
             .unwrap_or_else(|| panic!("{SERVER} must name the database postgres"));
         format!("{before}/{database}?{after}")
     }
@@ -110,34 +136,43 @@ impl Cluster {
     }
 }
 
-/// Starts a server that lives as long as this process.
-fn start(temp: &Path) -> anyhow::Result<Cluster> {
-    let directory = temp.join(format!(
+/// Starts a server that lives no longer than this process.
+fn start(arguments: &[&str]) -> anyhow::Result<Cluster> {
+    let directory = std::env::temp_dir().join(format!(
         "tokenfleet-postgres-{}",
         Uuid::now_v7().as_simple()
     ));
-    let mut script = command()
+    let mut shell = command()
         .args(["sh", "-c", SCRIPT, "postgres.sh"])
         .arg(&directory)
+        .args(arguments)
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .context("sh does not start")?;
-    let lifeline = script.stdin.take();
     let mut url = String::new();
-    let stdout = script.stdout.take().context("no output")?;
+    let stdout = shell.stdout.take().context("no output")?;
     BufReader::new(stdout).read_line(&mut url)?;
     if url.is_empty() {
-        drop(lifeline);
-        let output = script.wait_with_output()?;
+        let output = shell.wait_with_output()?;
         bail!("{}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(Cluster {
         url: url.trim().to_owned(),
-        _lifeline: lifeline,
+        script: Some(Script {
+            shell,
+            pid: postmaster(&directory)?,
+        }),
     })
+}
+
+/// The first line of its lock file; see "postmaster.pid" in PostgreSQL's documentation.
+fn postmaster(directory: &Path) -> anyhow::Result<u32> {
+    let file = fs::read_to_string(directory.join("data/postmaster.pid"))?;
+    let first = file.lines().next().unwrap_or_default();
+    first.trim().parse().context("no postmaster in its file")
 }
 
 /// PostgreSQL refuses to run as root: then it runs as its own user.

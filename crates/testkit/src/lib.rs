@@ -2,7 +2,7 @@
 //! can be moved, tenants and channels. A dev-dependency only.
 //!
 //! Servers are started from the installed binaries and end with the process
-//! that started them, also when it is killed. Two settings, both for the whole run:
+//! that started them, also when it is killed. [`PostgresServer`] is one to measure on. Two settings, both for the whole run:
 //!
 //! | variable | means |
 //! | --- | --- |
@@ -15,11 +15,13 @@ mod builders;
 mod clock;
 mod cluster;
 mod database;
+mod postgres;
 pub mod redis;
 
 pub use builders::{attempt, channel, channels, facts, finish, lease_request, sealed, tenant};
 pub use clock::TestClock;
 pub use database::{Database, Kind};
+pub use postgres::PostgresServer;
 
 /// Runs these `async fn(Database)` as tests on every kind of database: `sqlite::name` and
 /// `postgres::name`. The database is migrated and empty.

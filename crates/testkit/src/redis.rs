@@ -90,6 +90,12 @@ impl RedisServer {
         url(self.port)
     }
 
+    /// Its port on the loopback interface.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Its process id, to pause it for instance.
     #[must_use]
     pub fn pid(&self) -> u32 {
@@ -154,7 +160,12 @@ impl Drop for RedisServer {
     }
 }
 
-fn free_port() -> anyhow::Result<u16> {
+/// A loopback port that nobody uses; somebody may before we do.
+///
+/// # Errors
+///
+/// If there is none.
+pub fn free_port() -> anyhow::Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
     Ok(listener.local_addr()?.port())
 }
