@@ -12,6 +12,7 @@ mod m0006_schedules;
 mod m0007_batches;
 mod m0008_fleet;
 mod m0009_key_ring;
+mod m0010_room_for_updates;
 
 use sea_orm_migration::prelude::{
     ColumnDef, DbErr, MigrationTrait, MigratorTrait, SchemaManager, async_trait,
@@ -52,6 +53,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_batches::Migration),
             Box::new(m0008_fleet::Migration),
             Box::new(m0009_key_ring::Migration),
+            Box::new(m0010_room_for_updates::Migration),
         ]
     }
 }

@@ -186,6 +186,7 @@ fn finish(lease: &Lease, context: &JobContext, ending: &Ending) -> (Finish, Outc
     };
     let finish = Finish {
         epoch: lease.epoch,
+        tells_refreshes: lease.tells_refreshes,
         generation: lease.channel.generation,
         change,
         attempt,

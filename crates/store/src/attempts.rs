@@ -152,15 +152,18 @@ fn values(attempt: &AttemptRecord) -> [Value; 12] {
         attempt.job_id.as_str().into(),
         i32::try_from(attempt.attempt).unwrap_or(i32::MAX).into(),
         attempt.started_at.as_millis().into(),
-        i64::try_from(attempt.duration.as_millis())
-            .unwrap_or(i64::MAX)
-            .into(),
+        millis(attempt.duration).into(),
         attempt.outcome.as_str().into(),
         attempt.ends_job.into(),
         attempt.generation.map(|generation| generation.0).into(),
         maybe_at(attempt.new_expires_at),
         json(&attempt.details).into(),
     ]
+}
+
+/// A duration as its column has it.
+pub(crate) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn record(row: &QueryResult) -> Result<AttemptRecord, StoreError> {

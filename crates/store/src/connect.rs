@@ -33,7 +33,9 @@ impl std::fmt::Debug for StoreOptions {
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) pools: Arc<Pools>,
-    pub(crate) lane: Lane,
+    pub(crate) leases: Lane,
+    /// Apart from the leases, so that neither waits for the other's commit.
+    pub(crate) outcomes: Lane,
 }
 
 impl Store {
@@ -47,8 +49,13 @@ impl Store {
     /// [`ConnectError`] if the address is not one, or nobody answers there.
     pub async fn connect(options: StoreOptions) -> Result<Self, ConnectError> {
         let pools = Arc::new(Pools::open(options).await?);
-        let lane = Lane::start(Arc::clone(&pools));
-        Ok(Self { pools, lane })
+        let leases = Lane::start(Arc::clone(&pools));
+        let outcomes = Lane::start(Arc::clone(&pools));
+        Ok(Self {
+            pools,
+            leases,
+            outcomes,
+        })
     }
 
     /// Applies what migrations are pending; several processes may do so at once.
@@ -131,7 +138,8 @@ impl Store {
 
     /// Closes all connections, also those of clones, once what is under way is stored.
     pub async fn close(self) {
-        self.lane.drained().await;
+        self.leases.drained().await;
+        self.outcomes.drained().await;
         self.pools.close().await;
     }
 }

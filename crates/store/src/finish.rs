@@ -15,6 +15,8 @@ pub struct Finish {
     pub epoch: i64,
     /// The channel's generation at the lease.
     pub generation: Generation,
+    /// `Lease::tells_refreshes`.
+    pub tells_refreshes: bool,
     /// What changes.
     pub change: Change,
     /// The history's record. Generation and expiry of a success are filled in by the store.
@@ -86,7 +88,7 @@ impl Store {
     /// [`StoreError`] if the database fails; whether it was stored is then not
     /// known, and the same outcome may be handed in again.
     pub async fn finish(&self, finish: Finish) -> Result<Finished, StoreError> {
-        self.lane
+        self.outcomes
             .send(|reply| Op::Finish(Box::new(finish), reply))
             .await
     }
@@ -98,7 +100,7 @@ impl Store {
     ///
     /// [`StoreError`] if the database fails.
     pub async fn release(&self, channel: ChannelUid, epoch: i64) -> Result<bool, StoreError> {
-        self.lane
+        self.outcomes
             .send(|reply| Op::Release {
                 channel,
                 epoch,
@@ -115,7 +117,7 @@ impl Store {
     ///
     /// [`StoreError`] if the database fails; it may be handed in again.
     pub async fn record(&self, attempt: AttemptRecord) -> Result<(), StoreError> {
-        self.lane
+        self.outcomes
             .send(|reply| Op::Record(Box::new(attempt), reply))
             .await
     }

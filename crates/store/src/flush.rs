@@ -14,10 +14,15 @@ use crate::lane::{Op, Reply, answer};
 use crate::pools::{self, Pools};
 use crate::row::{Row, RowMap};
 use crate::sql::Sql;
-use crate::{StoreError, attempts, events, lease, row};
+use crate::{StoreError, attempts, events, lease, plain, row};
 
-/// Carries out these calls, in their order, all or none, and answers them.
+/// Carries out these calls and answers them: the plain ones first, the others in
+/// their order, all or none.
 pub(crate) async fn flush(pools: Arc<Pools>, ops: Vec<Op>) {
+    let ops = plain::carry_out(&pools, ops).await;
+    if ops.is_empty() {
+        return;
+    }
     let (transaction, mut batch) = match open(&pools, &ops).await {
         Ok(opened) => opened,
         Err(cause) => {

@@ -13,6 +13,7 @@ pub struct Intent {
     /// The process that holds the lease.
     pub owner: ProcessUid,
     /// When the lease was taken.
+    #[serde(with = "millis")]
     pub started_at: Timestamp,
     /// Generation of the credentials about to be spent.
     pub generation: Generation,
@@ -69,5 +70,23 @@ mod hex {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 16], D::Error> {
         Uuid::deserialize(from).map(Uuid::into_bytes)
+    }
+}
+
+/// An instant as the number that the database's clock says.
+mod millis {
+    use domain::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature that serde asks for"
+    )]
+    pub(super) fn serialize<S: Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_i64(at.as_millis())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+        i64::deserialize(from).map(Timestamp::from_millis)
     }
 }

@@ -95,6 +95,8 @@ pub struct Lease {
     /// A request of before whose outcome nobody knows: an `invalid_grant` after
     /// it is a possibly lost rotation.
     pub open_intent: Option<Intent>,
+    /// Whether the tenant wants to be told of each refresh (`channel.refreshed`).
+    pub tells_refreshes: bool,
 }
 
 impl Store {
@@ -106,7 +108,7 @@ impl Store {
     ///
     /// [`StoreError`] if the database fails; whether a lease was taken is then not known.
     pub async fn lease(&self, request: LeaseRequest) -> Result<LeaseOutcome, StoreError> {
-        self.lane.send(|reply| Op::Lease(request, reply)).await
+        self.leases.send(|reply| Op::Lease(request, reply)).await
     }
 
     /// Makes a lease last `ttl` from now, and says until when; `None` if it is lost:
@@ -227,5 +229,7 @@ fn grant(row: &mut Row, request: &LeaseRequest, now: Timestamp) -> Result<Lease,
         leased_at: now,
         until,
         open_intent,
+        // Not looked up here: it only decides which way the outcome is stored.
+        tells_refreshes: true,
     })
 }

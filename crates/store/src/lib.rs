@@ -17,6 +17,7 @@
 mod attempts;
 mod batches;
 mod channel;
+mod columns;
 mod connect;
 mod counters;
 mod due;
@@ -33,6 +34,7 @@ mod lane;
 mod lease;
 mod listing;
 mod page;
+mod plain;
 mod pools;
 mod promise;
 mod retention;

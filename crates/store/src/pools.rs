@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use domain::Timestamp;
+use sea_orm::sqlx::Executor as _;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
@@ -21,6 +22,13 @@ const ACQUIRE: Duration = Duration::from_secs(10);
 const BUSY: Duration = Duration::from_secs(10);
 /// A connection that was idle for longer is asked whether it lives before it is used.
 const STALE: Duration = Duration::from_secs(5);
+
+/// Every statement here walks an index. A plan lives as long as its connection, and one
+/// that was made while a table was small must not read all of it later; nor does a
+/// statement of milliseconds gain from being compiled.
+const PLANNER: &str = "
+    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+    SET jit = off";
 
 /// The connections: on SQLite one writer and some readers, so that reading
 /// never waits for writing; on PostgreSQL both are the same pool.
@@ -155,7 +163,12 @@ async fn open_postgres(
 ) -> Result<(DatabaseConnection, DatabaseConnection), ConnectError> {
     let mut pool = common(options);
     pool.set_application_name("tokenfleet")
-        .test_before_acquire_if_idle_for(STALE);
+        .test_before_acquire_if_idle_for(STALE)
+        .map_sqlx_postgres_pool_opts(|pool| {
+            pool.after_connect(|connection, _| {
+                Box::pin(async move { connection.execute(PLANNER).await.map(drop) })
+            })
+        });
     let pool = open(pool).await?;
     Ok((pool.clone(), pool))
 }

@@ -9,7 +9,9 @@
 //! | `{lock_free}` | the same, leaving out rows that somebody else has locked |
 //! | `{share}` | keep others from changing the rows until the transaction ends |
 //! | `{uid_text}` | the uid of a channel as 32 hex digits |
+//! | `{fingerprint_text}` | the fingerprint of a channel as 32 hex digits |
 //! | `{channel}` | the columns of a channel without its envelope |
+//! | `{channel_and_envelope}` | all of them |
 //! | `{rows}` | the rows of a `VALUES` list, see [`Rows`] |
 
 use std::borrow::Cow;
@@ -17,7 +19,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 
 use domain::{Clock, Timestamp};
-use sea_orm::{DbBackend, Iterable as _, Statement, Value};
+use sea_orm::{DbBackend, IdenStatic as _, Iterable as _, Statement, Value};
 use serde::Serialize;
 
 /// A kind of database.
@@ -30,15 +32,14 @@ pub enum Dialect {
 }
 
 /// Listing channels does not read their envelopes: another blob stands in for it.
-static CHANNEL_COLUMNS: LazyLock<String> = LazyLock::new(|| {
-    use entity::channels::Column;
-    use sea_orm::IdenStatic as _;
+static CHANNEL_COLUMNS: LazyLock<String> =
+    LazyLock::new(|| ALL_COLUMNS.replace("channels.envelope", "channels.fingerprint AS envelope"));
 
-    let columns: Vec<String> = Column::iter()
-        .map(|column| match column {
-            Column::Envelope => "channels.fingerprint AS envelope".to_owned(),
-            other => format!("channels.{}", other.as_str()),
-        })
+/// `channels.*`, which not every clause takes.
+static ALL_COLUMNS: LazyLock<String> = LazyLock::new(|| {
+    let columns = entity::channels::Column::iter();
+    let columns: Vec<String> = columns
+        .map(|column| format!("channels.{}", column.as_str()))
         .collect();
     columns.join(", ")
 });
@@ -54,7 +55,12 @@ pub(crate) struct Sql {
 impl Sql {
     /// A statement with its parameters.
     pub(crate) fn statement(&self, text: &str, values: Vec<Value>) -> Statement {
-        let values = values.into_iter().map(without_nul);
+        let mut values = values;
+        for value in &mut values {
+            if let Value::String(Some(text)) = value {
+                without_nul(text);
+            }
+        }
         Statement::from_sql_and_values(self.backend(), self.text(text), values)
     }
 
@@ -64,15 +70,21 @@ impl Sql {
         self.statement(&text, rows.values)
     }
 
-    fn text(&self, text: &str) -> String {
-        let (lock, lock_free, share, uid_text) = match self.dialect {
+    /// What a text is in this database.
+    pub(crate) fn text(&self, text: &str) -> String {
+        let (lock, lock_free, share) = match self.dialect {
             // A writing transaction has the whole database to itself.
-            Dialect::Sqlite => ("", "", "", "lower(hex(channels.uid))"),
+            Dialect::Sqlite => ("", "", ""),
+            Dialect::Postgres => ("FOR UPDATE", "FOR UPDATE SKIP LOCKED", "FOR SHARE"),
+        };
+        let (uid_text, fingerprint_text) = match self.dialect {
+            Dialect::Sqlite => (
+                "lower(hex(channels.uid))",
+                "lower(hex(channels.fingerprint))",
+            ),
             Dialect::Postgres => (
-                "FOR UPDATE",
-                "FOR UPDATE SKIP LOCKED",
-                "FOR SHARE",
                 "replace(CAST(channels.uid AS text), '-', '')",
+                "encode(channels.fingerprint, 'hex')",
             ),
         };
         text.replace("{now}", &self.now())
@@ -80,7 +92,9 @@ impl Sql {
             .replace("{lock_free}", lock_free)
             .replace("{share}", share)
             .replace("{uid_text}", uid_text)
+            .replace("{fingerprint_text}", fingerprint_text)
             .replace("{channel}", &CHANNEL_COLUMNS)
+            .replace("{channel_and_envelope}", &ALL_COLUMNS)
     }
 
     fn now(&self) -> Cow<'static, str> {
@@ -128,13 +142,22 @@ impl Rows {
     ///
     /// If there are none.
     pub(crate) fn padded<const N: usize>(rows: impl IntoIterator<Item = [Value; N]>) -> Self {
-        let mut all = Self::exact(rows);
-        let count = all.values.len() / N;
-        let last = all.values[all.values.len() - N..].to_vec();
+        Self::padded_to(N, rows.into_iter().flatten().collect())
+    }
+
+    /// [`Rows::padded`] of rows of this width that lie one behind the other.
+    ///
+    /// # Panics
+    ///
+    /// If there are none.
+    pub(crate) fn padded_to(width: usize, mut values: Vec<Value>) -> Self {
+        assert!(!values.is_empty(), "a list of values has a row");
+        let count = values.len() / width;
+        let last = values[values.len() - width..].to_vec();
         for _ in count..count.next_power_of_two() {
-            all.values.extend_from_slice(&last);
+            values.extend_from_slice(&last);
         }
-        all
+        Self { width, values }
     }
 
     /// `($1,$2),($3,$4)`; an `IN` list may stand in parentheses as well.
@@ -163,10 +186,9 @@ impl Rows {
 
 /// PostgreSQL refuses a NUL in a text, and one such text from outside would fail
 /// everybody who shares the transaction: it becomes a replacement character.
-fn without_nul(value: Value) -> Value {
-    match value {
-        Value::String(Some(text)) if text.contains('\0') => text.replace('\0', "\u{fffd}").into(),
-        other => other,
+pub(crate) fn without_nul(text: &mut String) {
+    if text.contains('\0') {
+        *text = text.replace('\0', "\u{fffd}");
     }
 }
 

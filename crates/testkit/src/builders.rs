@@ -115,6 +115,7 @@ pub fn attempt(channel: &Channel, job_id: &str) -> AttemptRecord {
 pub fn finish(lease: &Lease, job_id: &str, change: Change) -> Finish {
     Finish {
         epoch: lease.epoch,
+        tells_refreshes: lease.tells_refreshes,
         generation: lease.channel.generation,
         change,
         attempt: attempt(&lease.channel, job_id),

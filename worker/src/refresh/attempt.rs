@@ -189,6 +189,7 @@ impl Attempt {
         };
         let finish = Finish {
             epoch: self.lease.epoch,
+            tells_refreshes: self.lease.tells_refreshes,
             generation: self.lease.channel.generation,
             change,
             attempt,

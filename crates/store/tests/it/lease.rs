@@ -94,6 +94,7 @@ async fn a_lease_brings_the_credentials_and_writes_the_intent(database: Database
         leased_at: clock.now(),
         until: clock.now().plus(TTL),
         open_intent: None,
+        tells_refreshes: false,
     };
     assert_eq!(lease, expected);
 }
