@@ -3,8 +3,8 @@
 //! Handlers extract, call once, and map. What a caller needs stands beside each
 //! address in the table of `routes`, and the gate asks for it before the handler
 //! runs. Nothing here calls a
-//! provider or opens an envelope: a refresh is a job, asked for on the channel's
-//! row and in the queue.
+//! provider: a refresh is a job, asked for on the channel's row and in the queue.
+//! Envelopes are opened in `tokens` alone, for those who may read tokens.
 
 #[cfg_attr(
     not(test),
@@ -13,8 +13,10 @@
 mod access;
 #[expect(dead_code, reason = "people and service tokens come next")]
 mod caller;
+mod cors;
 mod dispatch;
 mod extract;
+mod facturify;
 #[expect(dead_code, reason = "the audit log comes next")]
 mod gate;
 mod guard;
@@ -22,9 +24,13 @@ mod health;
 mod limits;
 mod origin;
 mod problem;
+mod proxies;
 mod purge;
+mod repeat;
 mod routes;
 mod table;
+mod throttle;
+mod tokens;
 mod view;
 mod wait;
 
@@ -36,6 +42,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::serve::ListenerExt as _;
+use cache::Cache;
 use providers::Providers;
 use queue::{QueueName, Queues};
 use secrecy::SecretString;
@@ -44,9 +51,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use vault::Vault;
 
+use crate::tokens::Flights;
+
 pub use access::Right;
+pub use facturify::FacturifyAccount;
 pub use health::Health;
+pub use proxies::{InvalidNetwork, Network};
 pub use table::Address;
+pub use throttle::RateLimits;
 
 /// What the API works with; the process that hosts it opens all of it.
 #[derive(Debug)]
@@ -55,7 +67,9 @@ pub struct Deps {
     pub store: Store,
     /// The jobs.
     pub queues: Queues,
-    /// Seals imported credentials; nothing is opened here.
+    /// Limits, one-time tokens and remembered answers.
+    pub cache: Cache,
+    /// Seals imported credentials, and opens what is handed out.
     pub vault: Arc<Vault>,
     /// Knows which providers exist and what an import must bring.
     pub providers: Arc<Providers>,
@@ -74,6 +88,16 @@ pub struct ApiSettings {
     pub admin_token: SecretString,
     /// The address under which people reach the API, without a slash at its end.
     pub public_url: Option<String>,
+    /// How often somebody may call.
+    pub rate_limits: RateLimits,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Origins of browsers that may call: `https://app.example.com`, or `*` for all. None by default.
+    pub cors_origins: Vec<String>,
+    /// How long a one-time token lives.
+    pub one_time_ttl: Duration,
+    /// The platform's own Facturify account (S0); `None` if it has none.
+    pub facturify: Option<FacturifyAccount>,
     /// How long a request may take in all; at least five seconds more than the longest `wait` (60 s).
     pub request_timeout: Duration,
     /// Completed jobs that a tenant's list shows.
@@ -90,6 +114,11 @@ impl ApiSettings {
             app_name: "tokenfleet".to_owned(),
             admin_token,
             public_url: None,
+            rate_limits: RateLimits::default(),
+            trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
+            one_time_ttl: Duration::from_secs(10),
+            facturify: None,
             request_timeout: Duration::from_secs(75),
             keep_completed: 10,
             keep_failed: 50,
@@ -101,15 +130,20 @@ impl ApiSettings {
 #[derive(Clone)]
 pub(crate) struct App(Arc<Shared>);
 
-/// [`Deps`], and the signal that ends every wait.
+/// [`Deps`], what requests share, and the signal that ends every wait.
 pub(crate) struct Shared {
     pub(crate) deps: Deps,
+    flights: Flights,
     pub(crate) stopping: CancellationToken,
 }
 
 impl App {
     fn new(deps: Deps, stopping: CancellationToken) -> Self {
-        Self(Arc::new(Shared { deps, stopping }))
+        Self(Arc::new(Shared {
+            deps,
+            flights: Flights::default(),
+            stopping,
+        }))
     }
 
     /// Every queue: one per provider, and that of the sweeps.
@@ -120,6 +154,11 @@ impl App {
     /// The queues of refreshes, one per provider.
     pub(crate) fn refresh_queue_names(&self) -> impl Iterator<Item = QueueName> {
         self.providers.names().map(jobs::refresh_queue)
+    }
+
+    /// The refreshes that readers of tokens wait for.
+    pub(crate) fn flights(&self) -> &Flights {
+        &self.0.flights
     }
 
     /// Fires when the process ends: who waits for a job answers 202 at once.
@@ -160,8 +199,9 @@ pub async fn run(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<(), std::io::Error> {
-    let service = routes::all(App::new(deps, shutdown.clone()))
-        .into_make_service_with_connect_info::<SocketAddr>();
+    let app = App::new(deps, shutdown.clone());
+    tokio::spawn(facturify::prepare(app.clone()));
+    let service = routes::all(app).into_make_service_with_connect_info::<SocketAddr>();
     let listener = listener.tap_io(|connection| {
         // Answers are written at once; without it some wait for the client's next packet.
         if let Err(error) = connection.set_nodelay(true) {

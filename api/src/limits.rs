@@ -23,5 +23,14 @@ pub(crate) const BATCH_MAX: usize = 1000;
 /// Longest delay of "refresh later" and largest window of S2.3, in minutes: a year.
 pub(crate) const MINUTES_MAX: i64 = 525_600;
 
+/// How long a token that is asked for must live when the caller does not say, in seconds.
+pub(crate) const MIN_TTL_DEFAULT_SECS: i64 = 60;
+
+/// Longest life that a caller may ask for, in seconds: a day.
+pub(crate) const MIN_TTL_MAX_SECS: i64 = 86_400;
+
+/// Most tokens of one batch.
+pub(crate) const TOKENS_MAX: usize = 200;
+
 /// How long the end of the process waits for answers that are under way.
 pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);

@@ -2,14 +2,16 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::extract::{ConnectInfo, FromRequestParts, Request};
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue};
 use uuid::Uuid;
 
+use crate::App;
 use crate::problem::Problem;
+use crate::proxies;
 
 /// The header in which every answer names its request.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -19,16 +21,17 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) struct Origin {
     /// The id of the request, made here; the log, the audit log and the answer have it.
     pub(crate) request_id: Uuid,
-    /// The address at the other end of the connection; `None` where the host has none.
+    /// Who sent it, as far as trusted proxies tell; `None` where the host knows no peer.
     pub(crate) address: Option<IpAddr>,
 }
 
 /// Notes the origin, and names the request in its answer.
-pub(crate) async fn note(mut request: Request, next: Next) -> Response {
+pub(crate) async fn note(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let trusted = &app.settings.trusted_proxies;
     let origin = Origin {
         request_id: Uuid::now_v7(),
-        address: peer.map(|peer| peer.0.ip().to_canonical()),
+        address: peer.map(|peer| proxies::client(peer.0.ip(), request.headers(), trusted)),
     };
     request.extensions_mut().insert(origin);
     let mut response = next.run(request).await;

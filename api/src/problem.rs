@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
+use cache::CacheError;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use queue::QueueError;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use store::StoreError;
 
 /// What is wrong with one field of the input.
@@ -42,6 +44,7 @@ struct Parts {
     detail: String,
     errors: Vec<FieldError>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    members: Map<String, Value>,
 }
 
 /// The members of the document, in the order in which they are written.
@@ -54,6 +57,8 @@ struct Document<'a> {
     code: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
+    #[serde(flatten)]
+    members: &'a Map<String, Value>,
 }
 
 impl Problem {
@@ -71,6 +76,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             headers: Vec::new(),
+            members: Map::new(),
         }))
     }
 
@@ -84,7 +90,7 @@ impl Problem {
     pub(crate) fn unauthorized(detail: &'static str) -> Self {
         let title = "A valid bearer token is needed";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", title, detail)
-            .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+            .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
     /// 403: known, but not allowed to do this in a tenant of its own.
@@ -137,7 +143,7 @@ impl Problem {
             "The body is too large",
             format!("A body may have up to {limit} bytes."),
         )
-        .with(header::CONNECTION, HeaderValue::from_static("close"))
+        .with_header(header::CONNECTION, HeaderValue::from_static("close"))
     }
 
     /// 415: the body is not declared as JSON.
@@ -174,6 +180,17 @@ impl Problem {
         Self::invalid(vec![FieldError::new(field, message)])
     }
 
+    /// 429: so many calls a minute are spent; one is allowed again after `pause` seconds.
+    pub(crate) fn too_many_requests(per_minute: u32, pause: u64) -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_requests",
+            "Too many requests",
+            format!("{per_minute} a minute are allowed here; the next one in {pause} s."),
+        )
+        .with_header(header::RETRY_AFTER, HeaderValue::from(pause.max(1)))
+    }
+
     /// 500: a fault of ours. The cause is logged here, once, and not sent.
     pub(crate) fn internal(cause: &(dyn Error + 'static)) -> Self {
         tracing::error!(error = %chain(cause), "a request failed");
@@ -207,14 +224,26 @@ impl Problem {
         pause: Duration,
     ) -> Self {
         let title = "This cannot be answered at the moment";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, title, detail).with(
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, title, detail).with_header(
             header::RETRY_AFTER,
             HeaderValue::from(pause.as_secs().max(1)),
         )
     }
 
-    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    /// Its stable code.
+    pub(crate) fn code(&self) -> &'static str {
+        self.0.code
+    }
+
+    /// The same with one more header.
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.push((name, value));
+        self
+    }
+
+    /// The same with one more member of the document (RFC 9457 section 3.2).
+    pub(crate) fn with_member(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.0.members.insert(name.to_owned(), value.into());
         self
     }
 }
@@ -223,6 +252,16 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         if error.is_away() {
             Self::unavailable("database", &error)
+        } else {
+            Self::internal(&error)
+        }
+    }
+}
+
+impl From<CacheError> for Problem {
+    fn from(error: CacheError) -> Self {
+        if error.is_away() {
+            Self::unavailable("Redis", &error)
         } else {
             Self::internal(&error)
         }
@@ -251,6 +290,7 @@ impl IntoResponse for Problem {
             detail: &parts.detail,
             code: parts.code,
             errors: &parts.errors,
+            members: &parts.members,
         };
         let body = serde_json::to_vec(&document).expect("a document of texts is JSON");
         let json = HeaderValue::from_static("application/problem+json");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{AttemptOutcome, AttemptRecord, Details, RefreshResult, reason};
-use queue::{JobId, JobView, Waited};
+use queue::{JobId, JobState, JobView, Waited};
 use tokio::time::{Instant, sleep_until};
 
 use crate::App;
@@ -13,6 +13,8 @@ use crate::problem::Problem;
 
 /// How often the database is asked when the queue does not know the job.
 const ASK_AGAIN: Duration = Duration::from_millis(300);
+/// Looks in a row at which the queue may not know a job that is waited for.
+const UNKNOWN_MAX: u32 = 3;
 
 /// How waiting ended.
 #[derive(Debug)]
@@ -74,6 +76,31 @@ pub(crate) async fn for_job(app: &App, id: &JobId, deadline: Instant) -> Result<
                 }
                 pause(app, deadline, ASK_AGAIN).await;
             }
+        }
+    }
+}
+
+/// Waits for one job, but not through its pauses: ends as well when the next attempt is a
+/// while away (a retry, a rate limit, a breaker), or when the queue does not know the job,
+/// because Redis is away or was emptied.
+///
+/// # Errors
+///
+/// 503 if the database is away.
+pub(crate) async fn for_attempt(app: &App, id: &JobId, deadline: Instant) -> Result<End, Problem> {
+    let mut unknown = 0;
+    loop {
+        let look_at = deadline.min(Instant::now() + ASK_AGAIN);
+        let end = for_job(app, id, look_at).await?;
+        let job = match &end {
+            End::Live(job) => job.as_deref(),
+            End::Record(_) | End::ServedBy(_) => return Ok(end),
+        };
+        unknown = if job.is_none() { unknown + 1 } else { 0 };
+        let pauses = job.is_some_and(|job| job.state == JobState::Delayed);
+        let over = Instant::now() >= deadline || app.stopping().is_cancelled();
+        if pauses || over || unknown == UNKNOWN_MAX {
+            return Ok(end);
         }
     }
 }

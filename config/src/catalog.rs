@@ -46,6 +46,7 @@ pub const ALL: &[Setting] = &[
     s("api.cors_origins", Origins, "Origins of browsers that may call the API; none by default."),
     s("api.trusted_proxies", Networks, "Proxies whose `X-Forwarded-For` is believed."),
     s("api.rate_limit.auth_per_minute", whole(1, 1_000_000), "Calls a minute to log-in and the like, per address and per account."),
+    s("api.rate_limit.token_reads_per_minute", whole(1, 10_000_000), "Reads of channels' tokens a minute, per account."),
     s("api.rate_limit.per_minute", whole(1, 10_000_000), "All other calls a minute, per account."),
 
     s("worker.concurrency", whole(1, 10_000), "Jobs at once per refresh queue and worker process."),

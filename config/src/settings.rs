@@ -114,6 +114,8 @@ pub struct Api {
 pub struct RateLimit {
     /// Log-in and the like, per address and per account.
     pub auth_per_minute: u32,
+    /// Reads of channels' tokens, per account.
+    pub token_reads_per_minute: u32,
     /// Everything else, per account.
     pub per_minute: u32,
 }

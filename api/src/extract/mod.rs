@@ -10,5 +10,5 @@ mod text;
 pub(crate) use input::{Input, OptionalInput, present};
 pub(crate) use job::{Found, Job};
 pub(crate) use params::{Params, page_limit, page_request, within};
-pub(crate) use scope::{InTenant, OnBatch, OnChannel, OnJob, Place};
+pub(crate) use scope::{InChannel, InTenant, OnBatch, OnChannel, OnJob, Place};
 pub(crate) use text::Text;

@@ -96,6 +96,11 @@ pub(crate) struct OnJob(pub(crate) Job);
 #[derive(Clone, Debug)]
 pub(crate) struct OnBatch(pub(crate) Uuid, pub(crate) Batch);
 
+/// The tenant in the path and the name of a channel, which is not looked for yet; the gate has
+/// let the caller pass.
+#[derive(Clone, Debug)]
+pub(crate) struct InChannel(pub(crate) Tenant, pub(crate) Name);
+
 /// The channel in the path with its tenant; the gate has let the caller pass.
 #[derive(Clone, Debug)]
 pub(crate) struct OnChannel(pub(crate) Tenant, pub(crate) Channel);
@@ -124,18 +129,30 @@ impl<S: Send + Sync> FromRequestParts<S> for OnBatch {
     }
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for InChannel {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let InTenant(tenant) = left_by_the_gate(parts)?;
+        let name = path_param(parts, "channel").await;
+        let name = name.and_then(|name| name.parse().ok());
+        Ok(Self(
+            tenant,
+            name.ok_or_else(|| Problem::not_found("channel"))?,
+        ))
+    }
+}
+
 impl FromRequestParts<App> for OnChannel {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let InTenant(tenant) = left_by_the_gate(parts)?;
-        let missing = || Problem::not_found("channel");
-        let name = path_param(parts, "channel").await;
-        let name: Name = name
-            .and_then(|name| name.parse().ok())
-            .ok_or_else(missing)?;
+        let InChannel(tenant, name) = InChannel::from_request_parts(parts, app).await?;
         let channel = app.store.channel(tenant.uid, &name).await?;
-        Ok(Self(tenant, channel.ok_or_else(missing)?))
+        Ok(Self(
+            tenant,
+            channel.ok_or_else(|| Problem::not_found("channel"))?,
+        ))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::{ChannelState, ChannelUid, Generation, Name, ProviderName, Timestamp};
+use domain::{ChannelState, ChannelUid, Generation, Name, ProviderName, TenantUid, Timestamp};
 use http::{StatusCode, header};
 use providers::{Accepted, ImportRequest, Provider};
 use serde::Deserialize;
@@ -131,21 +131,51 @@ async fn save(
     checked: Checked,
     now: Timestamp,
 ) -> Result<Channel, Problem> {
-    let uid = ChannelUid::generate();
-    let provider = checked.provider;
-    let accepted = checked.accepted;
     let id = checked.id.unwrap_or_else(|| Name::generate("channel"));
-    let channel = NewChannel {
-        uid,
+    let named = Named {
         tenant: tenant.uid,
         id: id.clone(),
-        provider: provider.name().clone(),
-        app_identity: provider.app_identity(&accepted.grant),
         display_name: checked.display_name,
         local_name: checked.local_name,
+    };
+    let channel = new_channel(app, named, checked.provider.as_ref(), checked.accepted, now);
+    let mut saved = app.store.import_channels(vec![channel]).await;
+    match saved.pop().expect("one answer for one channel") {
+        Ok(channel) => Ok(channel),
+        Err(CreateError::Taken) => Err(Problem::already_exists("channel", id.as_str())),
+        Err(CreateError::NoTenant) => Err(Problem::not_found("tenant")),
+        Err(CreateError::Store(error)) => Err(error.into()),
+    }
+}
+
+/// Whose a new channel is, and what it is called.
+pub(crate) struct Named {
+    pub(crate) tenant: TenantUid,
+    pub(crate) id: Name,
+    pub(crate) display_name: String,
+    pub(crate) local_name: Option<String>,
+}
+
+/// The channel that an accepted grant makes, sealed.
+pub(crate) fn new_channel(
+    app: &App,
+    named: Named,
+    provider: &dyn Provider,
+    accepted: Accepted,
+    now: Timestamp,
+) -> NewChannel {
+    let uid = ChannelUid::generate();
+    NewChannel {
+        uid,
+        tenant: named.tenant,
+        id: named.id,
+        provider: provider.name().clone(),
+        app_identity: provider.app_identity(&accepted.grant),
+        display_name: named.display_name,
+        local_name: named.local_name,
         sealed: app.vault.seal(uid, Generation(1), &accepted.grant),
         facts: Facts {
-            refresh_due_at: due_at(provider.as_ref(), uid, &accepted, now),
+            refresh_due_at: due_at(provider, uid, &accepted, now),
             state: accepted.state,
             reason: accepted.reason,
             access_expires_at: accepted.access_expires_at,
@@ -153,13 +183,6 @@ async fn save(
             external_id: accepted.external_id,
             has_refresh_material: accepted.has_refresh_material,
         },
-    };
-    let mut saved = app.store.import_channels(vec![channel]).await;
-    match saved.pop().expect("one answer for one channel") {
-        Ok(channel) => Ok(channel),
-        Err(CreateError::Taken) => Err(Problem::already_exists("channel", id.as_str())),
-        Err(CreateError::NoTenant) => Err(Problem::not_found("tenant")),
-        Err(CreateError::Store(error)) => Err(error.into()),
     }
 }
 

@@ -4,16 +4,19 @@ mod attempts;
 mod batches;
 mod channels;
 mod expiring;
+mod facturify;
 mod figures;
-mod imports;
+pub(crate) mod imports;
 mod job_list;
 mod job_pages;
 mod job_view;
 mod jobs;
+mod one_time;
 mod probes;
 mod refresh;
 mod schedules;
 mod tenants;
+mod tokens;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -24,14 +27,14 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::access::Right;
 use crate::limits::BODY_MAX;
 use crate::table::Table;
-use crate::{App, guard, origin};
+use crate::{App, cors, guard, origin};
 
 /// Channel ids that addresses of the table below would shadow.
-pub(crate) const RESERVED_CHANNELS: [&str; 2] = ["refresh", "needing-refresh"];
+pub(crate) const RESERVED_CHANNELS: [&str; 3] = ["refresh", "needing-refresh", "tokens"];
 
 /// The whole API. What a request passes first stands last.
 pub(crate) fn all(app: App) -> Router {
-    table()
+    let router = table()
         .into_router(&app)
         .fallback(guard::unknown_address)
         .method_not_allowed_fallback(guard::wrong_method)
@@ -39,9 +42,10 @@ pub(crate) fn all(app: App) -> Router {
         .layer(from_fn(guard::bound_body))
         .layer(from_fn_with_state(app.clone(), guard::bound_time))
         .layer(CatchPanicLayer::custom(guard::panicked))
-        .layer(from_fn(guard::log))
+        .layer(from_fn(guard::log));
+    cors::open_to(&app.settings.cors_origins, router)
         .layer(from_fn(guard::harden))
-        .layer(from_fn(origin::note))
+        .layer(from_fn_with_state(app.clone(), origin::note))
         .with_state(app)
 }
 
@@ -50,6 +54,8 @@ pub(crate) fn table() -> Table {
     of_everybody()
         .and(of_tenants())
         .and(of_channels())
+        .and(of_tokens())
+        .and(of_facturify())
         .and(of_jobs())
 }
 
@@ -117,6 +123,48 @@ fn of_channels() -> Table {
             refresh::refresh_later,
         )
         .get("/{channel}/attempts", ReadChannels, attempts::list)
+}
+
+fn of_tokens() -> Table {
+    use Right::{Oneself, ReadTokens};
+    const REPORT: Option<&str> = Some("token.report");
+    const CHANNELS: &str = "/api/v1/tenants/{tenant}/channels";
+
+    Table::under("")
+        .get(
+            &format!("{CHANNELS}/{{channel}}/token"),
+            ReadTokens,
+            tokens::show,
+        )
+        .post(
+            &format!("{CHANNELS}/tokens"),
+            ReadTokens,
+            None,
+            tokens::show_many,
+        )
+        .post(
+            &format!("{CHANNELS}/{{channel}}/token/report"),
+            ReadTokens,
+            REPORT,
+            tokens::report,
+        )
+        .post("/token/create", Oneself, None, one_time::create)
+        .post("/token/validate", Oneself, None, one_time::validate)
+}
+
+fn of_facturify() -> Table {
+    use Right::Facturify;
+
+    Table::under("/api/v1/facturify/auth/token")
+        .get("", Facturify, facturify::show)
+        .post("", Facturify, Some("facturify.obtain"), facturify::obtain)
+        .post(
+            "/refresh",
+            Facturify,
+            Some("facturify.refresh"),
+            facturify::refresh,
+        )
+        .get("/status", Facturify, facturify::status)
 }
 
 fn of_jobs() -> Table {

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::Name;
+use domain::{Name, TenantUid};
 use http::{StatusCode, header};
 use serde::Deserialize;
 use store::CreateError;
@@ -82,6 +82,12 @@ pub(super) async fn delete(
     State(app): State<App>,
     InTenant(tenant): InTenant,
 ) -> Result<StatusCode, Problem> {
+    if tenant.uid == TenantUid::PLATFORM {
+        return Err(Problem::conflict(
+            "built_in_tenant",
+            "The built-in tenant cannot be deleted.",
+        ));
+    }
     app.store.delete_tenant(tenant.uid).await?;
     crate::purge::tenant(&app, tenant.uid).await;
     Ok(StatusCode::NO_CONTENT)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::ApiSettings;
 use providers::{FacturifySettings, MetaSettings, ProviderSettings, TikTokSettings};
 use serde_json::{Value, json};
 use simulator::{MintRequest, Running, Simulator, SimulatorConfig};
@@ -11,7 +12,7 @@ use testkit::Database;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use worker::Process;
 
-use crate::world::{Setup, World};
+use crate::world::{Setup, World, settings};
 
 testkit::each_database!(
     s2_1_a_channel_of_each_provider_is_refreshed,
@@ -20,18 +21,28 @@ testkit::each_database!(
 );
 
 /// A world with a worker, at simulated providers.
-struct Fleet {
-    world: World,
-    sim: Running,
+pub(crate) struct Fleet {
+    pub(crate) world: World,
+    pub(crate) sim: Running,
     _stop: DropGuard,
     _data: TempDir,
 }
 
 impl Fleet {
-    async fn start(database: Database) -> Self {
-        let sim = Simulator::start(SimulatorConfig::default()).await.unwrap();
+    pub(crate) async fn start(database: Database) -> Self {
+        Self::with(database, SimulatorConfig::default(), settings()).await
+    }
+
+    /// One with other providers, or another API.
+    pub(crate) async fn with(
+        database: Database,
+        config: SimulatorConfig,
+        settings: ApiSettings,
+    ) -> Self {
+        let sim = Simulator::start(config).await.unwrap();
         let setup = Setup {
             providers: providers(&sim),
+            settings,
             ..Setup::default()
         };
         let world = World::with(database, setup).await;
@@ -63,7 +74,7 @@ impl Fleet {
     }
 
     /// Imports a minted grant as a tenant would; what was imported.
-    async fn import(&self, id: &str, order: &MintRequest) -> Value {
+    pub(crate) async fn import(&self, id: &str, order: &MintRequest) -> Value {
         let minted = self.sim.mint(order).unwrap().remove(0);
         let credentials = minted.import_form();
         let body = json!({

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::{ApiSettings, Deps, Health};
+use cache::{Cache, CacheOptions};
 use domain::Name;
 use providers::{ProviderSettings, Providers};
 use queue::{ConnectOptions, Queues};
@@ -52,10 +53,17 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             health: Health::default(),
-            settings: ApiSettings::new(ADMIN.into()),
+            settings: settings(),
             providers: ProviderSettings::default(),
         }
     }
+}
+
+/// Settings that let the tests ask as often as they like.
+pub(crate) fn settings() -> ApiSettings {
+    let mut settings = ApiSettings::new(ADMIN.into());
+    settings.rate_limits.per_minute = 10_000_000;
+    settings
 }
 
 /// An answer, read to its end.
@@ -112,12 +120,14 @@ impl World {
         let redis = RedisServer::start().await.unwrap();
         let queues = Queues::connect(ConnectOptions::new(redis.url()));
         let queues = queues.await.unwrap();
+        let cache = Cache::open(CacheOptions::new(redis.url())).unwrap();
         let ring = KeyRing::parse(&KeyRing::generate("k1")).unwrap();
         let vault = Arc::new(Vault::new(ring, "k1").unwrap());
         let providers = Arc::new(Providers::new(setup.providers).unwrap());
         let deps = Deps {
             store: store.clone(),
             queues: queues.clone(),
+            cache,
             vault: Arc::clone(&vault),
             providers: Arc::clone(&providers),
             settings: setup.settings,
@@ -139,6 +149,34 @@ impl World {
             client: client(),
             _database: database,
         }
+    }
+
+    /// Another process of the API on the same database and Redis; its address.
+    pub(crate) async fn beside(&self, settings: ApiSettings) -> String {
+        let deps = Deps {
+            store: self.store.clone(),
+            queues: self.queues.clone(),
+            cache: Cache::open(CacheOptions::new(self.redis.url())).unwrap(),
+            vault: Arc::clone(&self.vault),
+            providers: Arc::clone(&self.providers),
+            settings,
+            health: Health::default(),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(api::run(deps, listener, self.shutdown.clone()));
+        base
+    }
+
+    /// A request with the admin token to the process at this address.
+    pub(crate) fn request_at(
+        &self,
+        base: &str,
+        method: Method,
+        path: &str,
+    ) -> reqwest::RequestBuilder {
+        let request = self.client.request(method, format!("{base}{path}"));
+        request.bearer_auth(ADMIN)
     }
 
     /// A request with the admin token.
@@ -240,17 +278,22 @@ impl Drop for World {
 
 /// Sends a request, reads its answer, and looks for credentials in it.
 pub(crate) async fn send(request: reqwest::RequestBuilder) -> Answer {
-    let response = request.send().await.unwrap();
-    let answer = Answer {
-        status: response.status().as_u16(),
-        headers: response.headers().clone(),
-        text: response.text().await.unwrap(),
-    };
+    let answer = reveal(request).await;
     for secret in PLANTED.iter().chain([&ADMIN]) {
         assert!(!answer.text.contains(secret), "{secret} in {}", answer.text);
     }
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
     answer
+}
+
+/// Sends a request whose answer may show a credential, and reads it.
+pub(crate) async fn reveal(request: reqwest::RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    Answer {
+        status: response.status().as_u16(),
+        headers: response.headers().clone(),
+        text: response.text().await.unwrap(),
+    }
 }
 
 fn client() -> reqwest::Client {

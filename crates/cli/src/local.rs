@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use cache::Cache;
 use config::Loaded;
 use providers::Providers;
 use queue::Queues;
@@ -36,6 +37,7 @@ pub(crate) struct Local {
     /// Where a master key was made; `None` if there was one.
     pub(crate) made_master_key: Option<PathBuf>,
     queues: Queues,
+    cache: Cache,
     process: Arc<Process>,
     admin_token: SecretString,
     listener: TcpListener,
@@ -87,6 +89,7 @@ impl Local {
         };
         Ok(Self {
             queues: parts::open_queues(loaded, &redis_url, "up").await?,
+            cache: parts::open_cache(loaded, &redis_url)?,
             process: parts::start_process(dir)?,
             address: listener.local_addr()?,
             store,
@@ -132,6 +135,7 @@ impl Local {
                 api::Deps {
                     store: self.store.clone(),
                     queues: self.queues,
+                    cache: self.cache,
                     vault: self.vault,
                     providers: self.providers,
                     settings: mapping::api(settings, self.admin_token),

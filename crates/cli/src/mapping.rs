@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use api::ApiSettings;
+use api::{ApiSettings, FacturifyAccount, Network, RateLimits};
+use cache::CacheOptions;
 use config::Settings;
 use domain::Backoff;
 use providers::{
@@ -41,6 +42,11 @@ pub(crate) fn queues(settings: &Settings, url: &SecretString, role: &str) -> Con
         backoff_cap: settings.worker.retry_cap,
         ..QueueSettings::default()
     })
+}
+
+/// For `cache`.
+pub(crate) fn cache(settings: &Settings, url: &SecretString) -> CacheOptions {
+    CacheOptions::new(url.expose_secret()).prefix(&settings.redis.prefix)
 }
 
 /// For `providers`.
@@ -171,9 +177,32 @@ pub(crate) fn api(settings: &Settings, admin_token: SecretString) -> ApiSettings
     ApiSettings {
         app_name: settings.app_name.clone(),
         public_url: settings.api.public_url.clone(),
+        rate_limits: RateLimits {
+            auth_per_minute: settings.api.rate_limit.auth_per_minute,
+            token_reads_per_minute: settings.api.rate_limit.token_reads_per_minute,
+            per_minute: settings.api.rate_limit.per_minute,
+        },
+        trusted_proxies: networks(&settings.api.trusted_proxies),
+        cors_origins: settings.api.cors_origins.clone(),
+        one_time_ttl: settings.auth.onetime_token_expires_in,
+        facturify: facturify_account(&settings.providers.facturify),
         request_timeout: LONGEST_WAIT + BESIDE_THE_WAIT,
         keep_completed: size(settings.queue.keep_completed),
         keep_failed: size(settings.queue.keep_failed),
         ..ApiSettings::new(admin_token)
     }
+}
+
+/// The settings have checked that both are there or none.
+fn facturify_account(facturify: &config::Facturify) -> Option<FacturifyAccount> {
+    Some(FacturifyAccount {
+        api_key: facturify.api_key.clone()?,
+        api_secret: facturify.api_secret.clone()?,
+        buffer: facturify.token_refresh_buffer,
+    })
+}
+
+/// The settings have checked every one of them.
+fn networks(texts: &[String]) -> Vec<Network> {
+    texts.iter().filter_map(|text| text.parse().ok()).collect()
 }

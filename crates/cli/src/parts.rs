@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
+use cache::Cache;
 use config::Loaded;
 use providers::Providers;
 use queue::Queues;
@@ -131,6 +132,16 @@ pub(crate) async fn open_queues(
 ) -> anyhow::Result<Queues> {
     Queues::connect(mapping::queues(&loaded.settings, url, role))
         .await
+        .with_context(|| format!("setting {}", loaded.told("redis.url")))
+}
+
+/// What is shared in Redis beside the queues; opened without asking Redis.
+///
+/// # Errors
+///
+/// If the address is not one.
+pub(crate) fn open_cache(loaded: &Loaded, url: &SecretString) -> anyhow::Result<Cache> {
+    Cache::open(mapping::cache(&loaded.settings, url))
         .with_context(|| format!("setting {}", loaded.told("redis.url")))
 }
 

@@ -44,6 +44,11 @@ uid! {
     /// A tenant for as long as it lives; its name may be given again after it is deleted.
     TenantUid
 }
+impl TenantUid {
+    /// The built-in tenant `platform`, which holds the channels of the settings.
+    pub const PLATFORM: Self = Self(Uuid::from_u128(1));
+}
+
 uid! {
     /// A channel for as long as it lives; its name may be given again after it is deleted.
     ChannelUid

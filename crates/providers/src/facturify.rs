@@ -34,6 +34,8 @@ const API_SECRET: &str = "api_secret";
 /// What a grant's scope says of a token from `/auth`: no secret, and the only
 /// way to tell it from a refreshed one.
 const FROM_AUTH: &str = "auth";
+/// What a grant's scope says when a new token is wanted in place of the one that lives.
+const ANEW: &str = "anew";
 /// What a grant's scope says of a refreshed token.
 const FROM_REFRESH: &str = "token/refresh";
 
@@ -87,6 +89,22 @@ impl Facturify {
     }
 }
 
+/// The same Facturify grant, whose next refresh obtains a new token with the key instead of
+/// refreshing the one that lives (S0.1). That one stays in it until the new one is there.
+#[must_use]
+pub fn facturify_anew(grant: Grant) -> Grant {
+    Grant {
+        scope: Some(ANEW.to_owned()),
+        ..grant
+    }
+}
+
+/// Whether [`facturify_anew`] was asked for and is not done yet.
+#[must_use]
+pub fn is_facturify_anew(grant: &Grant) -> bool {
+    grant.scope.as_deref() == Some(ANEW)
+}
+
 #[async_trait]
 impl Provider for Facturify {
     fn name(&self) -> &ProviderName {
@@ -133,6 +151,7 @@ impl Provider for Facturify {
         };
         let bearer = call.grant.access_token.as_ref().and_then(bearer);
         if let Some(bearer) = bearer
+            && !is_facturify_anew(call.grant)
             && let Some(fresh) = self.refreshed(&dialogue, &bearer).await?
         {
             return Ok(fresh);

@@ -12,6 +12,7 @@
 //! | find work | [`Store::take_due`], [`Store::request_refresh`], [`Store::due_schedules`] |
 //! | do it | [`Store::lease`], [`Store::renew_lease`], [`Store::finish`], [`Store::release`], [`Store::record`] |
 //! | change the master key | [`Store::activate_key`], [`Store::sealed_by_others`], [`Store::store_rewrapped`], [`Store::retire_key`] |
+//! | hand out tokens | [`Store::held`], [`Store::held_named`] |
 //! | tell about it | [`Store::job_result`], [`Store::attempts_of_channel`], [`Store::statistics`] |
 
 mod attempts;
@@ -27,6 +28,7 @@ mod events;
 mod finish;
 mod fleet;
 mod flush;
+mod held;
 mod import;
 mod intent;
 mod keys;
@@ -53,6 +55,7 @@ pub use edit::{ChannelPatch, NewGrant};
 pub use error::{ConnectError, CreateError, SchemaError, StoreError};
 pub use finish::{Change, Failure, Finish, Finished};
 pub use fleet::{Process, ProcessInfo};
+pub use held::Held;
 pub use import::NewChannel;
 pub use intent::Intent;
 pub use keys::{Activation, KnownKey, Retirement};

@@ -16,6 +16,11 @@ const INSERT: &str = "
     ON CONFLICT (id) DO NOTHING
     RETURNING *";
 
+/// O(1) on the key and the id; several processes may do it at once.
+const INSERT_PLATFORM: &str = "
+    INSERT INTO tenants (uid, id, name, created_at) VALUES ($1, $2, $2, {now})
+    ON CONFLICT DO NOTHING";
+
 /// O(page) on the id.
 const PAGE: &str = "
     SELECT * FROM tenants WHERE id > $1 AND NOT deleting
@@ -70,6 +75,9 @@ const REMOVE: &str = "DELETE FROM tenants WHERE uid IN ({rows})";
 /// O(1) on the key.
 const ANNOUNCE: &str = "UPDATE tenants SET refreshed_events = $2 WHERE uid = $1";
 
+/// The id of the built-in tenant.
+const PLATFORM: &str = "platform";
+
 /// A tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
@@ -103,6 +111,21 @@ impl Store {
         ];
         let row = self.pools.write_returning(INSERT, values).await?;
         Ok(tenant(&row.ok_or(CreateError::Taken)?)?)
+    }
+
+    /// The built-in tenant `platform`; the first call makes it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the database fails.
+    pub async fn platform_tenant(&self) -> Result<Tenant, StoreError> {
+        if let Some(tenant) = self.tenant_by_uid(TenantUid::PLATFORM).await? {
+            return Ok(tenant);
+        }
+        let values = [TenantUid::PLATFORM.0.into(), PLATFORM.into()];
+        self.pools.write(INSERT_PLATFORM, values).await?;
+        let made = self.tenant_by_uid(TenantUid::PLATFORM).await?;
+        made.ok_or_else(|| StoreError::unreadable("tenants", "the id of the platform is taken"))
     }
 
     /// All tenants, in the order of their ids; those on their way out are not shown.

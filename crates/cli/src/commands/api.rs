@@ -65,6 +65,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     let deps = api::Deps {
         store: store.clone(),
         queues: parts::open_queues(&loaded, &redis, "api").await?,
+        cache: parts::open_cache(&loaded, &redis)?,
         vault,
         providers: parts::open_providers(&loaded)?,
         settings: mapping::api(&loaded.settings, admin_token),
