@@ -1,0 +1,52 @@
+//! The queue alone, with jobs that do nothing.
+//!
+//! One Redis, one process that pushes and works. See `bench/README.md`.
+
+mod delayed;
+mod fairness;
+mod ground;
+mod pick_up;
+mod throughput;
+
+use clap::{Parser, Subcommand};
+use tokenfleet_bench::process::until_stopped;
+
+use crate::ground::Ground;
+
+/// Measures the queue.
+#[derive(Debug, Parser)]
+struct Args {
+    /// A Redis whose database 0 may be emptied; a private one by default
+    #[arg(long, global = true)]
+    redis: Option<String>,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Jobs per second pushed and worked off, CPU and memory per job
+    Throughput(throughput::Args),
+    /// From a push to the start of the handler, on an idle worker
+    PickUp(pick_up::Args),
+    /// How late delayed jobs begin, and whether one was early
+    Delayed(delayed::Args),
+    /// How long newcomers wait while one tenant has a backlog
+    Fairness(fairness::Args),
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    until_stopped(Box::pin(measure(args))).await
+}
+
+async fn measure(args: Args) -> anyhow::Result<()> {
+    let mut ground = Ground::prepare(args.redis.as_deref()).await?;
+    match args.what {
+        What::Throughput(args) => throughput::measure(&mut ground, &args).await,
+        What::PickUp(args) => pick_up::measure(&mut ground, &args).await,
+        What::Delayed(args) => delayed::measure(&ground, &args).await,
+        What::Fairness(args) => fairness::measure(&ground, &args).await,
+    }
+}
