@@ -38,6 +38,9 @@ pub enum QueueError {
     /// It answered something that this version does not understand.
     #[error("Redis holds a record of another version in queue {0}")]
     Record(String),
+    /// A script answered something else than it does in this version.
+    #[error("a script of queue {0} answered in a shape that this version does not know")]
+    Answer(String),
     /// The cursor of a list is not one of ours.
     #[error("the cursor is not one that a list returned")]
     Cursor,

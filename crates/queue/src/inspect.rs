@@ -57,9 +57,11 @@ impl Queue {
         let mut read = redis::pipe();
         read.atomic();
         if let Some(tenant) = tenant {
-            for set in ['w', 'd', 'a', 'c', 'f'] {
-                read.zcard(keys.of(set, tenant));
-            }
+            read.zcard(keys.of('w', tenant))
+                .zcard(keys.of('d', tenant))
+                .hget(keys.running(), tenant)
+                .llen(keys.of('c', tenant))
+                .llen(keys.of('f', tenant));
         } else {
             read.hlen(keys.jobs())
                 .zcard(keys.delayed())
@@ -67,7 +69,8 @@ impl Queue {
                 .hlen(keys.ok())
                 .hlen(keys.ko());
         }
-        let [first, delayed, active, completed, failed]: [u64; 5] = link.query_all(&read).await?;
+        let counts: [Option<u64>; 5] = link.query_all(&read).await?;
+        let [first, delayed, active, completed, failed] = counts.map(Option::unwrap_or_default);
         Ok(Counts {
             waiting: match tenant {
                 Some(_) => first,

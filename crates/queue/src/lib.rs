@@ -56,7 +56,10 @@
 //!
 //! **Order.** Within a tenant the earliest deadline is first, equal ones in the
 //! order of their pushes. Between tenants a ring by virtual time gives every
-//! tenant with waiting jobs the same share, however many it has.
+//! tenant with waiting jobs the same share, however many it has, or a share by its
+//! weight. [`Limits`] pause a tenant or the queue, and bound how many jobs run at
+//! once and how many begin in a time, for the whole fleet; whoever has used up
+//! his own is parked, and costs nothing until he may go on.
 //!
 //! **States.** Waiting, delayed (a later time, a retry, a snooze), active; then
 //! completed, failed or cancelled, retained for a while per tenant. Two times
@@ -98,6 +101,8 @@
 //! | job, find, counts | O(1) | 1 |
 //! | list of a tenant | O(log n + page) | about 2 per state |
 //! | cancel, retry | O(log n) | 2 |
+//! | limits | O(log tenants) | 1 |
+//! | watch | O(1) per call of a script while somebody watches | 1 per 5 s, or more happens |
 //! | wait | O(1), and again every 2 s | 1 |
 //! | idle worker | O(1) | about 1 per second |
 //!
@@ -110,8 +115,10 @@ mod bus;
 mod consumer;
 mod control;
 mod error;
+mod events;
 mod inspect;
 mod job;
+mod limits;
 mod link;
 mod list;
 mod name;
@@ -129,10 +136,12 @@ pub use consumer::{
     Consumer, ConsumerHealth, ConsumerOptions, JsonCodec, PoisonHook, Settler, run,
 };
 pub use error::{ConnectError, PushError, QueueError};
+pub use events::{EventKind, JobEvent, Watch};
 pub use job::{
     CancelOutcome, Counts, JobFilter, JobState, JobView, NewJob, Page, Purged, Pushed, Refused,
     RetryOutcome, Waited, When,
 };
+pub use limits::{InvalidLimits, LimitError, Limits, Rate};
 pub use name::{InvalidName, JobId, Nonce, QueueName};
 pub use outcome::{JobContext, Outcome};
 pub use queues::{Queue, Queues};

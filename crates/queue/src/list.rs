@@ -39,7 +39,7 @@ impl Queue {
     }
 }
 
-/// The sets of a tenant in the order of a list, and the states that stand in them.
+/// Where the jobs of a tenant stand, in the order of a list.
 const SETS: [(char, &[JobState]); 5] = [
     ('a', &[JobState::Active]),
     ('w', &[JobState::Waiting]),
@@ -47,6 +47,10 @@ const SETS: [(char, &[JobState]); 5] = [
     ('c', &[JobState::Completed]),
     ('f', &[JobState::Failed, JobState::Cancelled]),
 ];
+/// From here on they are lists, newest first; before, they are sorted sets.
+const LISTS: usize = 3;
+/// Running jobs are looked through together, whosever they are.
+const RUNNING: usize = 0;
 
 /// Where a page of a tenant's list ended: after this member of this set.
 struct Place {
@@ -73,14 +77,14 @@ impl Core {
             }
         }
         let mut ended = Vec::new();
-        for (set, _) in &SETS[3..] {
-            let mut read = redis::cmd("ZREVRANGE");
+        for (set, _) in &SETS[LISTS..] {
+            let mut read = redis::cmd("LRANGE");
             read.arg(self.keys.of(*set, tenant)).arg(0).arg(999);
             let mut members: Vec<Vec<u8>> = self.link.query(&read).await?;
             members.retain(|member| {
                 JobId::from_local(&self.name, member).is_some_and(|id| id.key == key)
             });
-            ended.extend(self.views(*set, &members).await?);
+            ended.extend(self.views(*set, &members).await?.into_iter().flatten());
         }
         ended.sort_by_key(|view: &JobView| std::cmp::Reverse(view.finished_at_ms));
         items.extend(ended);
@@ -104,20 +108,21 @@ impl Core {
             if filter.state.is_some_and(|state| !states.contains(&state)) {
                 continue;
             }
-            let key = self.keys.of(*set, tenant);
+            let key = match at {
+                RUNNING => self.keys.leases().to_owned(),
+                _ => self.keys.of(*set, tenant),
+            };
             let start = match place.take_if(|place| place.set == at) {
                 Some(place) => self.rank_after(&key, at, &place).await?,
                 None => 0,
             };
+            let is_wanted = |view: &JobView| {
+                view.tenant == tenant && filter.state.is_none_or(|state| view.state == state)
+            };
             let last = self
-                .fill(&mut items, (&key, at, start), filter.state, limit)
+                .fill(&mut items, (&key, at, start), is_wanted, limit)
                 .await?;
-            if let Some((member, score)) = last {
-                let place = Place {
-                    set: at,
-                    score,
-                    member,
-                };
+            if let Some(place) = last {
                 return Ok(Page {
                     items,
                     next_cursor: Some(place.text()),
@@ -130,67 +135,91 @@ impl Core {
         })
     }
 
-    /// Adds the jobs of one set from a rank on. Answers the last member that was looked at if
+    /// Adds the jobs of one set from a rank on. Answers the last one that was looked at if
     /// the page is full with it, `None` if the set ended before.
     async fn fill(
         &self,
         items: &mut Vec<JobView>,
         (key, set, mut start): (&str, usize, usize),
-        state: Option<JobState>,
+        is_wanted: impl Fn(&JobView) -> bool,
         limit: usize,
-    ) -> Result<Option<(Vec<u8>, String)>, QueueError> {
+    ) -> Result<Option<Place>, QueueError> {
         loop {
-            let wanted = limit - items.len();
-            let mut range = self.range(key, set, start, wanted).await?;
-            let members: Vec<Vec<u8>> = range.iter().map(|(m, _)| m.clone()).collect();
-            let mut views = self.views(SETS[set].0, &members).await?;
-            views.retain(|view| state.is_none_or(|state| view.state == state));
-            items.extend(views);
-            start += range.len();
-            if items.len() >= limit {
-                return Ok(range.pop());
+            let count = match set {
+                RUNNING => LIMIT_MAX,
+                _ => limit - items.len(),
+            };
+            let members = self.range(key, set, start, count).await?;
+            let views = self.views(SETS[set].0, &members).await?;
+            start += members.len();
+            let is_last_page = members.len() < count;
+            for (member, view) in members.into_iter().zip(views) {
+                let Some(view) = view.filter(|view| is_wanted(view)) else {
+                    continue;
+                };
+                let finished_at_ms = view.finished_at_ms.unwrap_or_default();
+                items.push(view);
+                if items.len() == limit {
+                    let score = match set {
+                        LISTS.. => Some(finished_at_ms.to_string()),
+                        _ => self.score(key, &member).await?,
+                    };
+                    return Ok(Some(Place {
+                        set,
+                        score: score.unwrap_or_else(|| "0".to_owned()),
+                        member,
+                    }));
+                }
             }
-            if range.len() < wanted {
+            if is_last_page {
                 return Ok(None);
             }
         }
     }
 
-    /// Members and scores; ended jobs newest first.
     async fn range(
         &self,
         key: &str,
         set: usize,
         start: usize,
         count: usize,
-    ) -> Result<Vec<(Vec<u8>, String)>, QueueError> {
-        let mut read = redis::cmd(if set < 3 { "ZRANGE" } else { "ZREVRANGE" });
-        read.arg(key)
-            .arg(start)
-            .arg(start + count - 1)
-            .arg("WITHSCORES");
+    ) -> Result<Vec<Vec<u8>>, QueueError> {
+        let mut read = redis::cmd(if set < LISTS { "ZRANGE" } else { "LRANGE" });
+        read.arg(key).arg(start).arg(start + count - 1);
+        Ok(self.link.query(&read).await?)
+    }
+
+    async fn score(&self, key: &str, member: &[u8]) -> Result<Option<String>, QueueError> {
+        let mut read = redis::cmd("ZSCORE");
+        read.arg(key).arg(member);
         Ok(self.link.query(&read).await?)
     }
 
     /// The rank behind a place; if its job has moved on, behind all before it.
     async fn rank_after(&self, key: &str, set: usize, place: &Place) -> Result<usize, QueueError> {
-        let mut rank = redis::cmd(if set < 3 { "ZRANK" } else { "ZREVRANK" });
+        let mut rank = redis::cmd(if set < LISTS { "ZRANK" } else { "LPOS" });
         rank.arg(key).arg(&place.member);
         if let Some(rank) = self.link.query::<Option<usize>>(&rank).await? {
             return Ok(rank + 1);
         }
-        let mut count = redis::cmd("ZCOUNT");
-        count.arg(key);
-        if set < 3 {
-            count.arg("-inf").arg(format!("({}", place.score));
-        } else {
-            count.arg(format!("({}", place.score)).arg("+inf");
+        if set >= LISTS {
+            let ended_at = place.score.parse().unwrap_or(i64::MAX);
+            let members = self.range(key, set, 0, 1000).await?;
+            let views = self.views(SETS[set].0, &members).await?;
+            let is_later = |view: &JobView| view.finished_at_ms.unwrap_or_default() > ended_at;
+            return Ok(views.iter().flatten().filter(|view| is_later(view)).count());
         }
+        let mut count = redis::cmd("ZCOUNT");
+        count.arg(key).arg("-inf").arg(format!("({}", place.score));
         Ok(self.link.query(&count).await?)
     }
 
-    /// The jobs behind the members of a set; those that have just moved on are left out.
-    async fn views(&self, set: char, members: &[Vec<u8>]) -> Result<Vec<JobView>, QueueError> {
+    /// The jobs behind the members of a set; `None` for those that have just moved on.
+    async fn views(
+        &self,
+        set: char,
+        members: &[Vec<u8>],
+    ) -> Result<Vec<Option<JobView>>, QueueError> {
         if members.is_empty() {
             return Ok(Vec::new());
         }
@@ -208,13 +237,10 @@ impl Core {
         let mut read = redis::cmd("HMGET");
         read.arg(hash).arg(&fields);
         let records: Vec<Option<Vec<u8>>> = self.link.query(&read).await?;
-        let mut views = Vec::with_capacity(fields.len());
-        for (field, record) in fields.iter().zip(records) {
-            if let Some(record) = record {
-                views.push(self.view(hash, field, &record)?);
-            }
-        }
-        Ok(views)
+        let pairs = fields.iter().zip(records);
+        pairs
+            .map(|(field, record)| record.map(|r| self.view(hash, field, &r)).transpose())
+            .collect()
     }
 
     /// A field of one of the three hashes: a key, or the local part of an id.

@@ -94,8 +94,7 @@ impl Nonce {
     /// A new one, of 40 random bits.
     #[must_use]
     pub fn random() -> Self {
-        let mut rng = rand::rng();
-        Self(std::array::from_fn(|_| BASE32[rng.random_range(0..32)]))
+        Self::of_bits(rand::rng().random())
     }
 
     /// The same for the same text, in every release: FNV-1a, its low 40 bits.
@@ -103,8 +102,12 @@ impl Nonce {
         let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
+        Self::of_bits(hash)
+    }
+
+    fn of_bits(bits: u64) -> Self {
         Self(std::array::from_fn(|index| {
-            BASE32[usize::try_from(hash >> (5 * index) & 31).unwrap_or_default()]
+            BASE32[usize::try_from(bits >> (5 * index) & 31).unwrap_or_default()]
         }))
     }
 

@@ -1,10 +1,10 @@
 //! Pushing jobs.
 
 use futures::{StreamExt as _, stream};
-use redis::{Cmd, Value};
+use redis::Cmd;
 
 use crate::error::{PushError, QueueError};
-use crate::job::{NewJob, Pushed, Refused, When};
+use crate::job::{NewJob, Pushed, Refused};
 use crate::name::{JobId, Nonce, is_key, is_tenant};
 use crate::queues::{Core, Queue};
 use crate::record::{Draft, VERSION_MAX, millis};
@@ -115,70 +115,71 @@ impl Core {
     fn command(&self, chunk: &[Checked<'_>]) -> Cmd {
         let mut cmd = self.script(&PUSH);
         for Checked { job, nonce, .. } in chunk {
-            let (when, at) = match job.when {
-                When::Scheduled => ("S", 0),
-                When::Now => ("N", 0),
-                When::At(at) => ("A", millis(at)),
-            };
             let max_attempts = job.max_attempts.unwrap_or(self.settings.max_attempts);
-            let record = Draft {
+            let draft = Draft {
                 nonce: *nonce,
                 tenant: &job.tenant,
                 payload: &job.payload,
+                when: job.when,
                 not_before_ms: job.not_before_ms,
                 deadline_ms: job.deadline_ms,
                 version: job.version,
                 max_attempts,
             }
             .encode();
-            cmd.arg(&job.key)
-                .arg(&job.tenant)
-                .arg(when)
-                .arg(at)
-                .arg(record);
+            cmd.arg(&job.key).arg(millis(job.deadline_ms)).arg(draft);
         }
         cmd
     }
 
-    async fn send(&self, cmd: Cmd) -> Result<Vec<Value>, QueueError> {
+    async fn send(&self, cmd: Cmd) -> Result<Vec<Vec<u8>>, QueueError> {
         self.call(&PUSH, &cmd).await
     }
 
     fn read_answers(
         &self,
         chunk: &[Checked<'_>],
-        answers: &[Value],
+        answer: &[Vec<u8>],
     ) -> Result<Vec<Pushed>, QueueError> {
-        let pairs = chunk.iter().zip(answers);
+        let unknown = || QueueError::Answer(self.name.to_string());
+        let (letters, nonces) = answer.split_first().ok_or_else(unknown)?;
+        if letters.len() != chunk.len() {
+            return Err(unknown());
+        }
+        let mut nonces = nonces.iter();
+        let pairs = chunk.iter().zip(letters);
         pairs
-            .map(|(checked, answer)| self.pushed(checked, answer))
+            .map(|(checked, letter)| {
+                let nonce = match letter {
+                    b'N' => Some(checked.nonce),
+                    _ => nonces.next().and_then(|nonce| Nonce::from_bytes(nonce)),
+                };
+                self.pushed(checked, *letter, nonce.ok_or_else(unknown)?)
+            })
             .collect()
     }
 
-    fn pushed(&self, checked: &Checked<'_>, answer: &Value) -> Result<Pushed, QueueError> {
-        let unknown = || QueueError::Record(self.name.to_string());
-        let Value::BulkString(answer) = answer else {
-            return Err(unknown());
-        };
-        let (letter, nonce) = answer.split_first().ok_or_else(unknown)?;
-        let id = |nonce| JobId {
+    fn pushed(
+        &self,
+        checked: &Checked<'_>,
+        letter: u8,
+        nonce: Nonce,
+    ) -> Result<Pushed, QueueError> {
+        let id = JobId {
             queue: self.name.clone(),
             key: checked.job.key.clone(),
             nonce,
         };
-        if *letter == b'N' {
-            return Ok(Pushed::New(id(checked.nonce)));
-        }
-        let id = id(Nonce::from_bytes(nonce).ok_or_else(unknown)?);
         // A nonce that only we can know: the job is there because this very call
         // was sent twice, and the first answer was lost.
         let is_own = checked.job.id_hint.is_none() && id.nonce == checked.nonce;
         match letter {
+            b'N' => Ok(Pushed::New(id)),
             b'M' | b'S' if is_own => Ok(Pushed::New(id)),
             b'M' => Ok(Pushed::Merged(id)),
             b'S' => Ok(Pushed::Shared(id)),
             b'A' => Ok(Pushed::Again(id)),
-            _ => Err(unknown()),
+            _ => Err(QueueError::Answer(self.name.to_string())),
         }
     }
 }

@@ -155,7 +155,8 @@ impl Core {
             .arg(self.keys.fixed.len())
             .arg(&self.keys.fixed)
             .arg(&self.keys.base)
-            .arg(self.clock_offset_ms.load(Ordering::Relaxed));
+            .arg(self.clock_offset_ms.load(Ordering::Relaxed))
+            .arg(self.settings.keep_events);
         cmd
     }
 

@@ -1,4 +1,4 @@
-//! The packed record of a job, as the scripts keep it (`lua/prelude.lua` has the same table).
+//! The packed record of a job, as the scripts keep it (`lua/record.lua` has the same table).
 //!
 //! | at | size | field | at | size | field |
 //! | --- | --- | --- | --- | --- | --- |
@@ -14,7 +14,7 @@
 //! fence (7), owner (6), started and finished (6 each, ms); then an again-mark, or
 //! the nonce of the job that served this one. Integers are little endian.
 
-use crate::job::{JobState, JobView};
+use crate::job::{JobState, JobView, When};
 use crate::name::{JobId, Nonce, QueueName};
 
 const HEAD: usize = 36;
@@ -76,6 +76,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) nonce: Nonce,
     pub(crate) tenant: &'a str,
     pub(crate) payload: &'a [u8],
+    pub(crate) when: When,
     pub(crate) not_before_ms: i64,
     pub(crate) deadline_ms: i64,
     pub(crate) version: u64,
@@ -83,12 +84,18 @@ pub(crate) struct Draft<'a> {
 }
 
 impl Draft<'_> {
+    /// How urgent it is, and the record from the nonce on; `lua/push.lua` knows it.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEAD + 6 + self.tenant.len() + self.payload.len());
+        let (letter, at) = match self.when {
+            When::Scheduled => (b'S', 0),
+            When::Now => (b'N', 0),
+            When::At(at) => (b'A', millis(at)),
+        };
         let not_before = millis(self.not_before_ms);
-        let flags = if not_before == 0 { 0 } else { NOT_BEFORE };
-        bytes.extend_from_slice(&[1, flags]);
-        bytes.resize(11, 0);
+        bytes.push(letter);
+        put(&mut bytes, at, 6);
+        bytes.push(if not_before == 0 { 0 } else { NOT_BEFORE });
         bytes.extend_from_slice(self.nonce.bytes());
         put(
             &mut bytes,
@@ -114,7 +121,7 @@ pub(crate) fn millis(at: i64) -> u64 {
     at.clamp(0, TIME_MAX).cast_unsigned()
 }
 
-fn put(bytes: &mut Vec<u8>, value: u64, width: usize) {
+pub(crate) fn put(bytes: &mut Vec<u8>, value: u64, width: usize) {
     bytes.extend_from_slice(&value.to_le_bytes()[..width]);
 }
 
@@ -334,6 +341,7 @@ mod tests {
             nonce: Nonce::from_bytes(b"abcdefgh").unwrap(),
             tenant: "t1",
             payload: b"{}",
+            when: When::Now,
             not_before_ms: 5,
             deadline_ms: 1_764_216_000_123,
             version: VERSION_MAX,
@@ -341,9 +349,17 @@ mod tests {
         }
     }
 
+    /// What `lua/push.lua` makes of a draft.
+    fn pushed(draft: &[u8]) -> Vec<u8> {
+        let mut record = vec![1, draft[7], 0, 0];
+        record.resize(11, 0);
+        record.extend_from_slice(&draft[8..]);
+        record
+    }
+
     #[test]
     fn a_draft_is_a_record_that_waits() {
-        let record = Record::decode(&draft().encode()).unwrap();
+        let record = Record::decode(&pushed(&draft().encode())).unwrap();
 
         assert_eq!(
             record,
@@ -373,7 +389,7 @@ mod tests {
 
     #[test]
     fn a_record_that_was_cut_off_is_none() {
-        let bytes = draft().encode();
+        let bytes = pushed(&draft().encode());
 
         for end in 0..bytes.len() {
             assert_eq!(Record::decode(&bytes[..end]), None, "{end}");

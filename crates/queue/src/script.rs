@@ -18,10 +18,21 @@ impl Script {
 }
 
 macro_rules! script {
+    // The parts in brackets make up a function, `make_rare`, that the last ones call.
+    ($(#[$doc:meta])* $name:ident = $($part:literal)+ [$($rare:literal)+] $($last:literal)+) => {
+        script!(@ $(#[$doc])* $name = $(include_str!(concat!("lua/", $part, ".lua"))),+,
+            "local function make_rare()\n",
+            $(include_str!(concat!("lua/", $rare, ".lua"))),+,
+            "end\n",
+            $(include_str!(concat!("lua/", $last, ".lua"))),+);
+    };
     ($(#[$doc:meta])* $name:ident = $($part:literal)+) => {
+        script!(@ $(#[$doc])* $name = $(include_str!(concat!("lua/", $part, ".lua"))),+);
+    };
+    (@ $(#[$doc:meta])* $name:ident = $($text:expr),+) => {
         $(#[$doc])*
         pub(crate) static $name: Script = {
-            const SOURCE: &str = concat!($(include_str!(concat!("lua/", $part, ".lua"))),+);
+            const SOURCE: &str = concat!($($text),+);
             Script(LazyLock::new(|| redis::Script::new(SOURCE)), SOURCE)
         };
     };
@@ -29,39 +40,43 @@ macro_rules! script {
 
 script!(
     /// Pushes jobs.
-    PUSH = "prelude" "place" "push"
+    PUSH = "prelude" "record" "place" "push"
 );
 script!(
     /// Settles, takes over, moves and claims: a worker's turn.
-    STEP = "prelude" "place" "ended" "step"
+    STEP = "prelude" "tally" "turn" ["record" "place" "ended" "rare"] "step"
 );
 script!(
     /// Extends leases.
-    EXTEND = "prelude" "extend"
+    EXTEND = "prelude" "record" "extend"
 );
 script!(
     /// Finds the running jobs of one worker.
-    RECOVER = "prelude" "recover"
+    RECOVER = "prelude" "record" "recover"
 );
 script!(
     /// Cancels a job.
-    CANCEL = "prelude" "place" "ended" "cancel"
+    CANCEL = "prelude" "tally" "record" "place" "ended" "cancel"
 );
 script!(
     /// Runs a failed job again.
-    RETRY = "prelude" "place" "retry"
+    RETRY = "prelude" "record" "place" "retry"
 );
 script!(
     /// Removes the jobs of a tenant or of a key.
-    PURGE = "prelude" "place" "purge"
+    PURGE = "prelude" "record" "place" "purge"
+);
+script!(
+    /// Sets what a tenant or the queue may take.
+    LIMITS = "prelude" "record" "place" "limits"
 );
 script!(
     /// Looks at a job and asks for word of its end.
-    WATCH = "prelude" "watch"
+    WATCH = "prelude" "record" "watch"
 );
 script!(
     /// Repairs, and drops what is retained too long.
-    HEAL = "prelude" "place" "heal"
+    HEAL = "prelude" "record" "place" "heal"
 );
 
 /// The keys of one queue. All have the hash tag `{prefix:queue}`, so that a
@@ -71,14 +86,15 @@ pub(crate) struct Keys {
     /// What the keys per tenant begin with.
     pub(crate) base: String,
     /// Those that scripts declare, in the order of `lua/prelude.lua`.
-    pub(crate) fixed: [String; 9],
+    pub(crate) fixed: [String; 14],
 }
 
 impl Keys {
     pub(crate) fn new(prefix: &str, queue: &QueueName) -> Self {
         let base = format!("{{{prefix}:{queue}}}:");
         let fixed = [
-            "jobs", "ring", "delayed", "leases", "wake", "ok", "ko", "aged", "vt",
+            "jobs", "ring", "delayed", "leases", "wake", "ok", "ko", "aged", "vt", "active",
+            "limits", "rates", "parked", "events",
         ]
         .map(|name| format!("{base}{name}"));
         Self { base, fixed }
@@ -108,7 +124,19 @@ impl Keys {
         &self.fixed[6]
     }
 
-    /// The set of a tenant: `w` waiting, `d` delayed, `a` active, `c` completed, `f` failed.
+    pub(crate) fn running(&self) -> &str {
+        &self.fixed[9]
+    }
+
+    pub(crate) fn limits(&self) -> &str {
+        &self.fixed[10]
+    }
+
+    pub(crate) fn events(&self) -> &str {
+        &self.fixed[13]
+    }
+
+    /// The set of a tenant: `w` waiting, `d` delayed; or the list: `c` completed, `f` failed.
     pub(crate) fn of(&self, set: char, tenant: &str) -> String {
         format!("{}{set}:{tenant}", self.base)
     }

@@ -63,6 +63,9 @@ pub struct QueueSettings {
     pub keep_completed: u32,
     /// Failed and cancelled jobs kept per tenant; 50.
     pub keep_failed: u32,
+    /// Entries kept of the stream that [`Queue::watch`](crate::Queue::watch) reads, each of which
+    /// tells of all that one call did; 0 forbids it; 256. Nothing is written while nobody watches.
+    pub keep_events: u32,
     /// Ended jobs older than this are dropped even if few; 7 days.
     pub keep_for: Duration,
     /// Tries of a job that does not say itself, 1–255; 3.
@@ -85,6 +88,7 @@ impl Default for QueueSettings {
             lease: Duration::from_secs(30),
             keep_completed: 10,
             keep_failed: 50,
+            keep_events: 256,
             keep_for: Duration::from_hours(7 * 24),
             max_attempts: 3,
             backoff_base: Duration::from_secs(2),

@@ -13,6 +13,7 @@ use super::desk::{Desk, Ticket};
 use crate::job::{JobState, JobView};
 use crate::name::JobId;
 use crate::outcome::{JobContext, Outcome, RunningJob};
+use crate::record::{millis, put};
 use crate::settings::QueueSettings;
 
 /// Longest error kept with a job, in bytes; its length is kept in one.
@@ -47,28 +48,28 @@ pub(crate) enum End {
 }
 
 impl End {
-    pub(super) const fn letter(&self) -> &'static str {
+    const fn letter(&self) -> u8 {
         match self {
-            Self::Done => "D",
-            Self::Failed(_) => "F",
-            Self::Cancelled => "C",
+            Self::Done => b'D',
+            Self::Failed(_) => b'F',
+            Self::Cancelled => b'C',
             Self::Retry {
                 not_before: false, ..
-            } => "R",
+            } => b'R',
             Self::Retry {
                 not_before: true, ..
-            } => "r",
+            } => b'r',
             Self::Snooze {
                 not_before: false, ..
-            } => "S",
+            } => b'S',
             Self::Snooze {
                 not_before: true, ..
-            } => "s",
-            Self::Released => "L",
+            } => b's',
+            Self::Released => b'L',
         }
     }
 
-    pub(super) const fn millis(&self) -> i64 {
+    const fn millis(&self) -> i64 {
         match self {
             Self::Retry { pause_ms, .. } => *pause_ms,
             Self::Snooze { until_ms, .. } => *until_ms,
@@ -76,7 +77,7 @@ impl End {
         }
     }
 
-    pub(super) fn why(&self) -> &str {
+    fn why(&self) -> &str {
         match self {
             Self::Failed(why) | Self::Retry { why, .. } => why,
             _ => "",
@@ -97,7 +98,7 @@ impl End {
         let is_last = attempt >= job.view.max_attempts;
         let end = match result {
             Ok(Outcome::Done) => Self::Done,
-            Ok(Outcome::Failed { why }) => Self::Failed(shorten(why)),
+            Ok(Outcome::Failed { why }) => Self::Failed(shorten(why).to_owned()),
             Ok(Outcome::Cancelled) => Self::Cancelled,
             Ok(Outcome::Released) => Self::Released,
             Ok(Outcome::Snooze {
@@ -107,7 +108,7 @@ impl End {
                 until_ms: *until_ms,
                 not_before: *not_before,
             },
-            Ok(Outcome::Retry { why, .. }) if is_last => Self::Failed(shorten(why)),
+            Ok(Outcome::Retry { why, .. }) if is_last => Self::Failed(shorten(why).to_owned()),
             Ok(Outcome::Retry {
                 after,
                 not_before,
@@ -117,7 +118,7 @@ impl End {
                 Self::Retry {
                     pause_ms: i64::try_from(pause.as_millis()).unwrap_or(i64::MAX),
                     not_before: *not_before && after.is_some(),
-                    why: shorten(why),
+                    why: shorten(why).to_owned(),
                 }
             }
             Err(error) if is_last => return (Self::Failed(describe(error)), true),
@@ -153,6 +154,20 @@ impl Settle {
         Self::new(ticket, job, End::Released)
     }
 
+    /// One argument of a step; `lua/step.lua` has the same table.
+    pub(super) fn encode(&self, line: &mut Vec<u8>) {
+        let why = shorten(self.end.why());
+        line.clear();
+        line.push(self.end.letter());
+        put(line, self.fence, 7);
+        line.extend_from_slice(self.id.nonce.bytes());
+        put(line, self.version, 6);
+        put(line, millis(self.end.millis()), 6);
+        put(line, why.len() as u64, 1);
+        line.extend_from_slice(why.as_bytes());
+        line.extend_from_slice(self.id.key.as_bytes());
+    }
+
     /// The job as it will be shown after this.
     pub(super) fn ended_view(&self, job: &RunningJob) -> JobView {
         let why = self.end.why();
@@ -169,12 +184,12 @@ impl Settle {
 }
 
 /// The first part of a text, whole characters only.
-fn shorten(why: &str) -> String {
+fn shorten(why: &str) -> &str {
     let mut end = WHY_MAX.min(why.len());
     while !why.is_char_boundary(end) {
         end -= 1;
     }
-    why[..end].to_owned()
+    &why[..end]
 }
 
 /// What is kept of an error. A panic's message is not: nobody has checked it for secrets.
@@ -182,7 +197,7 @@ fn describe(error: &BoxDynError) -> String {
     if error.downcast_ref::<JoinError>().is_some() {
         return "the handler panicked".to_owned();
     }
-    shorten(&error.to_string())
+    shorten(&error.to_string()).to_owned()
 }
 
 /// What the consumer knows of a task that it hands to the worker.

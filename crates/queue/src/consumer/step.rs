@@ -55,17 +55,13 @@ impl Core {
             .arg(settings.keep_completed)
             .arg(settings.keep_failed)
             .arg(settings.poison_after);
+        let mut line = Vec::new();
         for settle in settles {
-            cmd.arg(&settle.id.key)
-                .arg(settle.id.nonce.bytes())
-                .arg(settle.fence)
-                .arg(settle.end.letter())
-                .arg(settle.version)
-                .arg(settle.end.millis())
-                .arg(settle.end.why());
+            settle.encode(&mut line);
+            cmd.arg(&*line);
         }
-        let answer: (String, u8, i64, i64, Pairs, Pairs) = self.call_once(&STEP, &cmd).await?;
-        let (letters, more, next_ms, _, lost, jobs) = answer;
+        let answer: (String, u8, i64, Pairs, Pairs) = self.call_once(&STEP, &cmd).await?;
+        let (letters, more, next_ms, lost, jobs) = answer;
         Ok(Turn {
             letters: letters.into_bytes(),
             more: more == 1,

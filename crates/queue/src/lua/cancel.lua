@@ -1,7 +1,7 @@
 -- Cancels one job. O(log n).
--- ARGV: 3 key, 4 nonce, 5 keep_ok, 6 keep_ko
+-- ARGV: 4 key, 5 nonce, 6 keep_ok, 7 keep_ko
 -- Answers: R and the record as it ended, S if it runs and was told, E if it had ended, U if unknown.
-local key, nonce = ARGV[3], ARGV[4]
+local key, nonce = ARGV[4], ARGV[5]
 local rec = call('HGET', JOBS, key)
 local j = rec and read(rec)
 local answer
@@ -31,5 +31,6 @@ else
 end
 flush_jobs()
 tidy()
-flush_ended(tonumber(ARGV[5]), tonumber(ARGV[6]))
+flush_ended(tonumber(ARGV[6]), tonumber(ARGV[7]))
+flush_events()
 return answer

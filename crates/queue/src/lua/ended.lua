@@ -1,7 +1,5 @@
 -- How a job ends: it is retained for a while, its waiters hear of it, its key is free.
 
-local kept = { ok = {}, ko = {} }
-
 local function retain(class, tenant, id, rec)
   local list = class[tenant]
   if not list then
@@ -12,39 +10,6 @@ local function retain(class, tenant, id, rec)
   list[#list + 1] = rec
 end
 
--- O(kept) per tenant; what would be trimmed at once is not written at all.
-local function flush_class(lists, hash, infix, keep)
-  for tenant, list in pairs(lists) do
-    local n = #list / 2
-    local set = P .. infix .. tenant
-    if keep > 0 then
-      local scores, records = {}, {}
-      for i = math.max(1, n - keep + 1), n do
-        -- In us, so that ends of one ms keep their order.
-        scores[#scores + 1] = (now_us + i) / 1000
-        scores[#scores + 1] = list[2 * i - 1]
-        records[#records + 1] = list[2 * i - 1]
-        records[#records + 1] = list[2 * i]
-      end
-      call('ZADD', set, unpack(scores))
-      call('HSET', hash, unpack(records))
-      call('ZADD', AGED, 'NX', now, tenant)
-    end
-    local over = call('ZCARD', set) - keep
-    if over > 0 then
-      local popped, ids = call('ZPOPMIN', set, math.min(over, 1000)), {}
-      for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
-      call('HDEL', hash, unpack(ids))
-    end
-  end
-end
-
-local function flush_ended(keep_ok, keep_ko)
-  flush_class(kept.ok, OK, 'c:', keep_ok)
-  flush_class(kept.ko, KO, 'f:', keep_ko)
-  kept = { ok = {}, ko = {} }
-end
-
 -- The job that an again-mark stands for.
 local function from_mark(j)
   local m = j.again
@@ -53,9 +18,12 @@ local function from_mark(j)
     version = m.version, finished = 0, tenant = j.tenant, why = '', payload = m.payload }
 end
 
+local LETTERS = { [COMPLETED] = 'd', [FAILED] = 'f', [CANCELLED] = 'c' }
+
 local function tell(key, j)
   local id, rec = key .. '-' .. j.nonce, write(j)
   retain(j.state == COMPLETED and kept.ok or kept.ko, j.tenant, id, rec)
+  note(LETTERS[j.state], j.tenant, key, j.nonce)
   if band(j.flags, WATCHED) ~= 0 then call('PUBLISH', P .. 'ended', id .. '\n' .. rec) end
 end
 
@@ -65,6 +33,7 @@ local function end_job(key, j, state, why, version)
   local mark, flags = j.again, j.flags
   if band(flags, PURGED) ~= 0 then
     gone[#gone + 1] = key
+    note('g', j.tenant, key, j.nonce)
     return
   end
   local next_job = mark and mark.version > version and from_mark(j)

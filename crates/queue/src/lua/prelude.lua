@@ -1,25 +1,37 @@
--- Every script begins with this: keys, the clock, the packed record.
+-- Every script begins with this: keys, the clock, what is to be written.
 --
 -- KEYS, all under one hash tag {prefix:queue}:
---   jobs     HASH  key -> record of a live job; the key is the unique key
---   ring     ZSET  tenants that have waiting jobs, by virtual time
---   delayed  ZSET  keys of delayed jobs, by the time they are due
---   leases   ZSET  keys of running jobs, by the end of their lease
---   wake     LIST  at most one marker; idle workers block on it
---   ok, ko   HASH  key-nonce -> record of a retained job that ended well / otherwise
---   aged     ZSET  tenants that have retained jobs, by the end of the oldest (or earlier)
---   vt       STR   virtual time of the ring; absent while the ring is empty
+--   jobs     HASH    key -> record of a live job; the key is the unique key
+--   ring     ZSET    tenants that have waiting jobs, by virtual time
+--   delayed  ZSET    keys of delayed jobs, by the time they are due
+--   leases   ZSET    keys of running jobs, by the end of their lease
+--   wake     LIST    at most one marker; idle workers block on it
+--   ok, ko   HASH    key-nonce -> record of a retained job that ended well / otherwise
+--   aged     ZSET    tenants that have retained jobs, by the end of the oldest (or earlier)
+--   vt       STR     virtual time of the ring; absent while the ring is empty
+--   active   HASH    tenant -> how many of its jobs run; no entry for none
+--   limits   HASH    tenant, or '' for the queue -> pause, weight, concurrency, rate; see limits.lua
+--   rates    HASH    tenant, or '' -> when its rate is used up to (GCRA), in us
+--   parked   ZSET    tenants that have waiting jobs and may not run them, by when to look again
+--   events   STREAM  what happens, one entry per call; there while somebody watches, and trimmed
 -- Keys per tenant are derived from the prefix ARGV[1], in the same slot:
 --   w:<tenant>  ZSET  seq..key of waiting jobs, by deadline; seq makes equal deadlines FIFO
 --   d:<tenant>  ZSET  keys of delayed jobs, by the time they are due
---   a:<tenant>  ZSET  keys of running jobs, by the start
---   c:<tenant>, f:<tenant>  ZSET  key-nonce of retained jobs, by their end
--- ARGV[2] is added to the clock, in ms; 0 but in tests.
-local JOBS, RING, DELAYED, LEASES, WAKE, OK, KO, AGED, VT = unpack(KEYS)
+--   c:<tenant>, f:<tenant>  LIST  key-nonce of retained jobs, the last that ended first
+-- ARGV[2] is added to the clock, in ms; 0 but in tests. ARGV[3] is how many entries of
+-- events are kept; 0 writes none.
+-- A function costs as much as a small call of Redis whenever a script runs, used or not: there
+-- is hardly one here, and the busiest script makes most of its own when it needs them.
+local JOBS, RING, DELAYED, LEASES, WAKE, OK, KO, AGED, VT, RUNNING, LIMITS, RATES, PARKED, EVENTS = unpack(KEYS)
 local P = ARGV[1]
-local call, sub = redis.call, string.sub
+local call, sub, byte = redis.call, string.sub, string.byte
 local pack, unpack_bytes = struct.pack, struct.unpack
 local band, bor = bit.band, bit.bor
+
+-- Numbers become text with 17 digits, which is slow; whole ones need none of that.
+local function whole(number)
+  return string.format('%d', number)
+end
 
 local clock = call('TIME')
 local now_us = clock[1] * 1000000 + clock[2] + ARGV[2] * 1000
@@ -28,100 +40,15 @@ local now = math.floor(now_us / 1000)
 local WAITING, QUEUED_LATER, ACTIVE, COMPLETED, FAILED, CANCELLED = 1, 2, 3, 4, 5, 6
 local CANCEL, WATCHED, PURGED, AGAIN, SERVED, RUN_AT, NOT_BEFORE = 1, 2, 4, 8, 16, 32, 64
 
--- The record; record.rs has the same table. Times are ms, the seq is us and big
--- endian, so that it sorts as bytes. Most records are of jobs that simply wait, so
--- what these do not need is not in them: when to run, if that is when they were
--- pushed; not before when; and HELD, which running and ended jobs have.
-local FORMAT = '<BBBBc7c8BI6I6BBH'
-local HELD = '<I7c6I6I6'
-local MARK = '<c8c7I6I6I6I6BB'
 local NOBODY = string.rep('\0', 6)
 
-local function created(seq)
-  return math.floor(unpack_bytes('>I7', seq) / 1000)
-end
+-- What is changed at the end of a script, or before it reads again: records of live jobs
+-- (key, record, ...) and keys of ended ones; how many more or fewer jobs of a tenant run.
+local stored, gone, moved = {}, {}, {}
 
--- Where HELD begins.
-local function held_at(rec)
-  local flags = unpack_bytes('B', rec, 2)
-  local tenant, why, payload = unpack_bytes('<BBH', rec, 33)
-  local at = 37 + tenant + why + payload
-  if band(flags, RUN_AT) ~= 0 then at = at + 6 end
-  if band(flags, NOT_BEFORE) ~= 0 then at = at + 6 end
-  return at
-end
+-- Whether anybody is limited or parked at all; mostly nobody is, and nothing more is asked.
+local bounded = call('EXISTS', LIMITS, PARKED) > 0
 
-local function read(rec)
-  local j = { fence = 0, owner = NOBODY, started = 0, finished = 0, not_before = 0 }
-  local tenant, why, payload, at
-  j.state, j.flags, j.crashes, j.attempt, j.seq, j.nonce, j.max, j.deadline, j.version, tenant, why, payload, at =
-    unpack_bytes(FORMAT, rec)
-  j.tenant = sub(rec, at, at + tenant - 1)
-  at = at + tenant
-  j.why = sub(rec, at, at + why - 1)
-  at = at + why
-  j.payload = sub(rec, at, at + payload - 1)
-  at = at + payload
-  if band(j.flags, RUN_AT) ~= 0 then
-    j.run_at, at = unpack_bytes('<I6', rec, at)
-  else
-    j.run_at = created(j.seq)
-  end
-  if band(j.flags, NOT_BEFORE) ~= 0 then j.not_before, at = unpack_bytes('<I6', rec, at) end
-  if j.state >= ACTIVE then
-    j.fence, j.owner, j.started, j.finished, at = unpack_bytes(HELD, rec, at)
-  end
-  if band(j.flags, AGAIN) ~= 0 then
-    local m = {}
-    m.nonce, m.seq, m.version, m.run_at, m.not_before, m.deadline, m.max, m.now, at = unpack_bytes(MARK, rec, at)
-    m.payload = sub(rec, at)
-    j.again = m
-  elseif band(j.flags, SERVED) ~= 0 then
-    j.served = sub(rec, at, at + 7)
-  end
-  return j
-end
-
-local function write(j)
-  local tail = ''
-  local flags = band(j.flags, CANCEL + WATCHED + PURGED)
-  if j.run_at ~= created(j.seq) then
-    flags = flags + RUN_AT
-    tail = pack('<I6', j.run_at)
-  end
-  if j.not_before ~= 0 then
-    flags = flags + NOT_BEFORE
-    tail = tail .. pack('<I6', j.not_before)
-  end
-  if j.state >= ACTIVE then tail = tail .. pack(HELD, j.fence, j.owner, j.started, j.finished) end
-  if j.again then
-    local m = j.again
-    flags = flags + AGAIN
-    tail = tail .. pack(MARK, m.nonce, m.seq, m.version, m.run_at, m.not_before, m.deadline, m.max, m.now)
-      .. m.payload
-  elseif j.served then
-    flags = flags + SERVED
-    tail = tail .. j.served
-  end
-  return pack(FORMAT, j.state, flags, math.min(j.crashes, 255), math.min(j.attempt, 255), j.seq, j.nonce, j.max,
-    j.deadline, j.version, #j.tenant, #j.why, #j.payload) .. j.tenant .. j.why .. j.payload .. tail
-end
-
-local function new_seq(i)
-  return pack('>I7', now_us + i)
-end
-
--- A record of live jobs is changed at the end of a script, or before it reads again.
-local stored, gone = {}, {}
-
-local function store(key, j)
-  stored[#stored + 1] = key
-  stored[#stored + 1] = write(j)
-end
-
--- O(changed), two calls.
-local function flush_jobs()
-  if #stored > 0 then call('HSET', JOBS, unpack(stored)) end
-  if #gone > 0 then call('HDEL', JOBS, unpack(gone)) end
-  stored, gone = {}, {}
-end
+-- What happened, if somebody watches: a letter, tenant, key-nonce. Letters: n new, w waits
+-- again, l delayed, a runs, d completed, f failed, c cancelled, g gone.
+local watched, happened = ARGV[3] ~= '0' and call('EXISTS', EVENTS) == 1, {}

@@ -1,7 +1,7 @@
 -- Removes all jobs of a tenant, or all of one key. O(log n) per job, up to 500 of each kind.
--- ARGV: 3 tenant, 4 key or ''
+-- ARGV: 4 tenant, 5 key or ''
 -- Answers: how many were removed, how many run and were told, 1 if there is more.
-local tenant, only = ARGV[3], ARGV[4]
+local tenant, only = ARGV[4], ARGV[5]
 local removed, running = 0, 0
 
 local function tell_running(key, j)
@@ -15,13 +15,14 @@ end
 local function drop_ended(infix, hash)
   local set, ids = P .. infix .. tenant, {}
   if only == '' then
-    local popped = call('ZPOPMIN', set, 500)
-    for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
+    ids = call('RPOP', set, 500) or {}
   else
-    for _, id in ipairs(call('ZRANGE', set, 0, 999)) do
-      if sub(id, 1, -10) == only then ids[#ids + 1] = id end
+    for _, id in ipairs(call('LRANGE', set, 0, 999)) do
+      if sub(id, 1, -10) == only then
+        ids[#ids + 1] = id
+        call('LREM', set, 0, id)
+      end
     end
-    if #ids > 0 then call('ZREM', set, unpack(ids)) end
   end
   if #ids > 0 then removed = removed + call('HDEL', hash, unpack(ids)) end
 end
@@ -42,11 +43,20 @@ local function drop_delayed()
 end
 
 local function tell_all_running()
-  local keys = call('ZRANGE', P .. 'a:' .. tenant, 0, 999)
-  if #keys == 0 then return end
-  local records = call('HMGET', JOBS, unpack(keys))
-  for i, key in ipairs(keys) do
-    if records[i] then tell_running(key, read(records[i])) end
+  local to_find = tonumber(call('HGET', RUNNING, tenant) or 0)
+  local from = 0
+  while to_find > 0 do
+    local keys = call('ZRANGE', LEASES, from, from + 499)
+    if #keys == 0 then return end
+    local records = call('HMGET', JOBS, unpack(keys))
+    for i, key in ipairs(keys) do
+      local j = records[i] and byte(records[i]) == ACTIVE and read(records[i])
+      if j and j.tenant == tenant then
+        tell_running(key, j)
+        to_find = to_find - 1
+      end
+    end
+    from = from + 500
   end
 end
 
@@ -75,4 +85,5 @@ if only == '' then
 end
 if call('EXISTS', P .. 'c:' .. tenant, P .. 'f:' .. tenant) == 0 then call('ZREM', AGED, tenant) end
 tidy()
+flush_events()
 return { removed, running, more > 0 and 1 or 0 }

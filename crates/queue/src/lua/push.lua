@@ -1,20 +1,25 @@
--- Pushes N jobs. O(log n) per job; a chunk of new jobs takes one call per set.
--- ARGV[3..]: key, tenant, 'S' | 'N' | 'A', time of 'A', record. The record is complete but
--- for its seq and when to run.
--- Answers per job: 'N' new, or 'M' merged, 'S' shared, 'A' again, each with the nonce.
+-- Pushes N jobs. O(log n) per job; a chunk of new jobs takes one call per set and tenant.
+-- ARGV[4..]: key, deadline, draft. A draft is 'S' | 'N' | 'A', the time of 'A' (6), and the
+-- record without what comes before the nonce, but with the flags: `1` | NOT_BEFORE.
+-- Answers: per job a letter, N new, M merged, S shared, A again; then the nonces of all that
+-- are not new, in order.
 local keys, found = {}, {}
-for i = 3, #ARGV, 5 do keys[#keys + 1] = ARGV[i] end
+for i = 4, #ARGV, 3 do keys[#keys + 1] = ARGV[i] end
 local records = call('HMGET', JOBS, unpack(keys))
 
 local waiting, delayed, delayed_of = {}, {}, {}
 
 -- Pending new jobs enter their sets. O(log n) per job.
 local function flush_new()
+  local tenants = {}
   for tenant, list in pairs(waiting) do
     call('ZADD', P .. 'w:' .. tenant, unpack(list))
-    join_ring(tenant)
+    tenants[#tenants + 1] = tenant
   end
-  if next(waiting) then arm() end
+  if #tenants > 0 then
+    join_ring(tenants)
+    arm()
+  end
   if #delayed > 0 then
     call('ZADD', DELAYED, unpack(delayed))
     for tenant, list in pairs(delayed_of) do call('ZADD', P .. 'd:' .. tenant, unpack(list)) end
@@ -30,35 +35,44 @@ end
 local function add(lists, tenant, score, member)
   local list = lists[tenant]
   if not list then
-    list = {}
-    lists[tenant] = list
+    lists[tenant] = { score, member }
+    return
   end
-  list[#list + 1] = score
-  list[#list + 1] = member
+  local n = #list
+  list[n + 1], list[n + 2] = score, member
 end
 
-local function push_new(i, key, tenant, when, at, rec)
-  local seq = new_seq(i)
-  if when ~= 'A' and band(unpack_bytes('B', rec, 2), NOT_BEFORE) == 0 then
-    add(waiting, tenant, unpack_bytes('<I6', rec, 21), seq .. key)
-    rec = pack('<BBBBc7', WAITING, 0, 0, 0, seq) .. sub(rec, 12)
+local NEW = pack('BBBB', WAITING, 0, 0, 0)
+
+-- The whole record of a draft.
+local function record(seq, draft)
+  return pack('BBBB', WAITING, byte(draft, 8), 0, 0) .. seq .. sub(draft, 9)
+end
+
+local function push_new(i, key, deadline, draft)
+  local seq, when = new_seq(i), byte(draft)
+  local tenant = sub(draft, 34, 33 + byte(draft, 30))
+  local rec
+  if when ~= 65 and byte(draft, 8) == 0 then
+    add(waiting, tenant, deadline, seq .. key)
+    rec = NEW .. seq .. sub(draft, 9)
   else
-    local j = read(rec)
-    j.seq, j.run_at = seq, math.max(when == 'A' and at or now, j.not_before)
+    local j = read(record(seq, draft))
+    j.run_at = math.max(when == 65 and unpack_bytes('<I6', draft, 2) or now, j.not_before)
     if j.run_at > now then
       j.state = QUEUED_LATER
-      delayed[#delayed + 1] = j.run_at
+      add(delayed_of, tenant, whole(j.run_at), key)
+      delayed[#delayed + 1] = whole(j.run_at)
       delayed[#delayed + 1] = key
-      add(delayed_of, tenant, j.run_at, key)
     else
-      add(waiting, tenant, j.deadline, seq .. key)
+      add(waiting, tenant, deadline, seq .. key)
     end
     rec = write(j)
   end
-  stored[#stored + 1] = key
-  stored[#stored + 1] = rec
+  local n = #stored
+  stored[n + 1], stored[n + 2] = key, rec
   found[key] = rec
-  return 'N'
+  if watched then note('n', tenant, key, sub(draft, 9, 16)) end
 end
 
 -- A queued job takes the push over.
@@ -68,13 +82,13 @@ local function merge(key, j, n, when, at)
   if when == 'N' then run_at = math.min(run_at, now) elseif when == 'A' then run_at = math.min(run_at, at) end
   run_at = math.max(run_at, not_before)
   local same_place = deadline == j.deadline and run_at == j.run_at
-  if same_place and not_before == j.not_before and n.version <= j.version then return 'M' .. j.nonce end
+  if same_place and not_before == j.not_before and n.version <= j.version then return 'M', j.nonce end
   if not same_place then unplace(key, j) end
   if n.version > j.version then j.version, j.payload = n.version, n.payload end
   j.deadline, j.not_before, j.run_at = deadline, not_before, run_at
   if not same_place then place(key, j) end
   store(key, j)
-  return 'M' .. j.nonce
+  return 'M', j.nonce
 end
 
 -- A nonce that the pusher did not choose, in the same alphabet.
@@ -86,7 +100,7 @@ end
 -- A running job is marked, unless its own end will do. Who pushes anew under the id of the
 -- running job gets another one, for one id is not two jobs.
 local function mark(i, key, j, n, when, at)
-  if n.version <= j.version then return 'S' .. j.nonce end
+  if n.version <= j.version then return 'S', j.nonce end
   local m = j.again
   local run_at = when == 'A' and at or now
   if m then
@@ -102,28 +116,39 @@ local function mark(i, key, j, n, when, at)
     j.again = m
   end
   store(key, j)
-  return 'A' .. m.nonce
+  return 'A', m.nonce
 end
 
-local answers = {}
-for i = 1, #keys do
-  local at = 5 * i - 2
-  local key, tenant, when, time, rec = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3]), ARGV[at + 4]
-  local old = found[key] or records[i]
-  if not old then
-    answers[i] = push_new(i, key, tenant, when, time, rec)
+-- The key is taken, perhaps by one that this very call has pushed.
+local function push_onto(i, key, draft, old)
+  flush_new()
+  local j, n = read(old), read(record(new_seq(i), draft))
+  local when, at = sub(draft, 1, 1), unpack_bytes('<I6', draft, 2)
+  local letter, nonce
+  if j.state == ACTIVE then
+    letter, nonce = mark(i, key, j, n, when, at)
   else
-    -- The key may be among those that this call has pushed.
-    flush_new()
-    local j, n = read(old), read(rec)
-    if j.state == ACTIVE then
-      answers[i] = mark(i, key, j, n, when, time)
-    else
-      answers[i] = merge(key, j, n, when, time)
-    end
-    flush_jobs()
-    found[key] = write(j)
+    letter, nonce = merge(key, j, n, when, at)
+  end
+  flush_jobs()
+  found[key] = write(j)
+  return letter, nonce
+end
+
+local letters, answer = {}, { '' }
+for i, key in ipairs(keys) do
+  local deadline, draft = ARGV[3 * i + 2], ARGV[3 * i + 3]
+  local old = found[key] or records[i]
+  if old then
+    local letter, nonce = push_onto(i, key, draft, old)
+    letters[i] = letter
+    answer[#answer + 1] = nonce
+  else
+    push_new(i, key, deadline, draft)
+    letters[i] = 'N'
   end
 end
 flush_new()
-return answers
+flush_events()
+answer[1] = table.concat(letters)
+return answer

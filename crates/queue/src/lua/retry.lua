@@ -1,7 +1,7 @@
 -- Runs a failed job again, under its own id. O(log n).
--- ARGV: 3 key, 4 nonce
+-- ARGV: 4 key, 5 nonce
 -- Answers: Q queued, M and the nonce of the live job that does it, N and the record if it has not failed, U unknown.
-local key, nonce = ARGV[3], ARGV[4]
+local key, nonce = ARGV[4], ARGV[5]
 local id = key .. '-' .. nonce
 local live = call('HGET', JOBS, key)
 local l = live and read(live)
@@ -19,15 +19,17 @@ if l then
     place(key, l)
     store(key, l)
     flush_jobs()
+    flush_events()
   end
   return { 'M', l.nonce }
 end
 
 call('HDEL', KO, id)
-call('ZREM', P .. 'f:' .. j.tenant, id)
+call('LREM', P .. 'f:' .. j.tenant, 0, id)
 j.attempt, j.crashes, j.finished, j.started, j.why, j.served = 0, 0, 0, 0, '', nil
 j.run_at = math.max(now, j.not_before)
 place(key, j)
 store(key, j)
 flush_jobs()
+flush_events()
 return { 'Q' }

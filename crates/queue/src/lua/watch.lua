@@ -1,7 +1,7 @@
 -- Looks at one job, and lets its end be published. O(1).
--- ARGV: 3 key, 4 nonce
+-- ARGV: 4 key, 5 nonce
 -- Answers: L and the record of a live one, E and that of a retained one, N if there is none.
-local key, nonce = ARGV[3], ARGV[4]
+local key, nonce = ARGV[4], ARGV[5]
 local rec = call('HGET', JOBS, key)
 local j = rec and read(rec)
 if j and (j.nonce == nonce or (j.again and j.again.nonce == nonce)) then

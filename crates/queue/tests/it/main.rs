@@ -7,6 +7,7 @@
 
 mod control;
 mod faults;
+mod limits;
 mod listing;
 mod model;
 mod push;
@@ -15,4 +16,5 @@ mod retention;
 mod support;
 mod turns;
 mod waiting;
+mod watching;
 mod worker;
