@@ -14,7 +14,9 @@ use domain::{
     TenantUid, Timestamp,
 };
 use http::{HeaderValue, StatusCode, header};
-use providers::{Accepted, ImportRequest, Provider, facturify_anew, is_facturify_anew};
+use providers::{
+    Accepted, FACTURIFY_OF_SETTINGS, ImportRequest, Provider, facturify_anew, is_facturify_anew,
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 use store::{CreateError, Facts, Held, NewGrant};
@@ -32,7 +34,7 @@ static PROVIDER: ProviderName = ProviderName::from_static("facturify");
 const CHANNEL: &str = "facturify";
 /// How long a caller waits for Facturify: its time-out, and a retry or two.
 const PATIENCE: Duration = Duration::from_secs(45);
-/// Between two tries to make the channel while the database is away.
+/// Between two looks at the channel.
 const PAUSE: Duration = Duration::from_secs(5);
 /// Others may change the channel while we do; so often we look again.
 const TRIES: usize = 5;
@@ -48,13 +50,25 @@ pub struct FacturifyAccount {
     pub buffer: Duration,
 }
 
-/// Makes the channel at start, so that its life begins without anyone asking (S0.5).
-pub(crate) async fn prepare(app: App) {
-    while app.settings.facturify.is_some() && account(&app).await.is_err() {
-        tracing::warn!("the Facturify account is not set up yet");
+/// Makes the channel at start, so that its life begins without anyone asking (S0.5), and
+/// keeps the copy in Redis as the fleet refreshes the token.
+pub(crate) async fn attend(app: App) {
+    if app.settings.facturify.is_none() {
+        return;
+    }
+    let mut well = true;
+    while !app.stopping().is_cancelled() {
+        let looked = present(&app).await;
+        if looked.is_err() && well {
+            tracing::warn!("the Facturify account cannot be looked at");
+        }
+        well = looked.is_ok();
+        if let Ok(Some(token)) = looked {
+            published(&app, token).await;
+        }
         tokio::select! {
             () = sleep(PAUSE) => {}
-            () = app.stopping().cancelled() => return,
+            () = app.stopping().cancelled() => {}
         }
     }
 }
@@ -182,9 +196,13 @@ async fn accepted(app: &App, account: &FacturifyAccount) -> Result<Accepted, Pro
 
 fn accept(app: &App, credentials: Map<String, Value>, now: Timestamp) -> Result<Accepted, Problem> {
     let accepted = provider(app)?.accept(&ImportRequest { credentials, now });
-    accepted.map_err(|_| {
+    let accepted = accepted.map_err(|_| {
         let detail = "FACTURIFY_API_KEY or FACTURIFY_API_SECRET is not one that Facturify gives.";
         Problem::conflict("facturify_not_configured", detail)
+    })?;
+    Ok(Accepted {
+        external_id: Some(FACTURIFY_OF_SETTINGS.to_owned()),
+        ..accepted
     })
 }
 
@@ -231,7 +249,7 @@ async fn replace(
             access_expires_at,
             refresh_expires_at: None,
             refresh_due_at: Some(held.now),
-            external_id: None,
+            external_id: Some(FACTURIFY_OF_SETTINGS.to_owned()),
             has_refresh_material: true,
         },
         app_identity: Some(provider(app)?.app_identity(&grant)),
@@ -242,7 +260,6 @@ async fn replace(
 
 /// Has the channel's job run now, and waits for what comes of it.
 async fn refreshed(app: &App, held: Held) -> Result<Token, Problem> {
-    let held = revived(app, held).await?;
     let asked_at = held.now;
     let id = dispatch::one(app, &held.channel, Wish::Now).await?;
     match wait::for_attempt(app, &id, Instant::now() + PATIENCE).await? {
@@ -255,16 +272,6 @@ async fn refreshed(app: &App, held: Held) -> Result<Token, Problem> {
             }))
         }
     }
-}
-
-/// A caller is a person who wants it tried again, also after Facturify refused the key.
-async fn revived(app: &App, held: Held) -> Result<Held, Problem> {
-    if held.channel.state != ChannelState::NeedsReauth {
-        return Ok(held);
-    }
-    let grant = tokens::grant(app, &held)?;
-    replace(app, &held, grant, held.channel.access_expires_at).await?;
-    account(app).await
 }
 
 async fn ended(app: &App, record: AttemptRecord) -> Result<Token, Problem> {

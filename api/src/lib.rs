@@ -200,7 +200,7 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), std::io::Error> {
     let app = App::new(deps, shutdown.clone());
-    tokio::spawn(facturify::prepare(app.clone()));
+    tokio::spawn(facturify::attend(app.clone()));
     let service = routes::all(app).into_make_service_with_connect_info::<SocketAddr>();
     let listener = listener.tap_io(|connection| {
         // Answers are written at once; without it some wait for the client's next packet.

@@ -28,6 +28,9 @@ pub(crate) use view::{TokenView, etag, is_known};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long one whose token lives waits at most; a slow provider must not stop who could go on.
 const PATIENCE_ALIVE: Duration = Duration::from_secs(10);
+/// How long nobody asks a provider again on demand after it refused or failed: readers come
+/// by the thousand, and a wish for now passes by the fleet's own pauses.
+const REST: Duration = Duration::from_secs(15);
 /// When to ask again where nobody knows better.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
@@ -54,15 +57,19 @@ pub(crate) struct Token {
 /// 409 if only a person can help and no token lives; 503 with `Retry-After` if none
 /// lives for another reason.
 pub(crate) async fn valid(app: &App, held: Held, min_ttl: Duration) -> Result<Token, Problem> {
-    let (first, degraded) = (open(app, held.clone())?, is_stuck(held.channel.state));
+    let (first, stuck) = (open(app, held.clone())?, is_stuck(held.channel.state));
+    let rests = stuck || has_just_failed(&held);
     if let Some(token) = first {
-        if degraded || is_enough(&token, min_ttl) {
+        let enough = is_enough(&token, min_ttl);
+        if enough || rests {
+            let degraded = stuck || !enough;
             return Ok(Token { degraded, ..token });
         }
         let patience = token.ttl.map_or(PATIENCE_ALIVE, |ttl| ttl / 2);
         refresh(app, &held.channel, patience.min(PATIENCE_ALIVE)).await;
+    } else if rests {
+        return Err(no_token(&held.channel));
     } else {
-        dispatch::admit(&held.channel)?;
         refresh(app, &held.channel, PATIENCE).await;
     }
     let before = held.channel.generation;
@@ -134,6 +141,11 @@ fn lives_enough(ttl: Option<Duration>, lifetime: Option<Duration>, min_ttl: Dura
 /// Whether no refresh can help at the moment.
 const fn is_stuck(state: ChannelState) -> bool {
     matches!(state, ChannelState::NeedsReauth | ChannelState::Paused)
+}
+
+fn has_just_failed(held: &Held) -> bool {
+    let last = held.channel.last_error.as_ref();
+    last.is_some_and(|error| held.now.since(error.at) < REST)
 }
 
 /// Has the channel refreshed, together with everybody else who asks meanwhile. What

@@ -148,7 +148,7 @@ async fn s0_6_the_provider_s_errors_are_told_apart(database: Database) {
     let kind = database.kind();
     drop(database);
     for (scenario, status, error) in [
-        ("auth_401", 401, "reauth_required"),
+        ("auth_401", 401, "misconfigured"),
         ("auth_422", 422, "misconfigured"),
         ("status_500", 500, "retryable"),
     ] {

@@ -16,6 +16,7 @@ testkit::each_database!(
     s5_2_a_thousand_concurrent_reads_of_one_expiring_channel_are_one_provider_call,
     s5_2_a_wish_beyond_half_of_the_lifetime_does_not_refresh_again_and_again,
     s5_2_a_living_token_is_given_as_degraded_while_the_provider_is_down,
+    s5_2_a_provider_that_fails_is_not_asked_by_every_reader,
     s5_2_without_a_living_token_a_provider_that_is_down_is_a_503,
     s5_2_what_only_a_person_can_help_is_a_409_unless_its_token_still_lives,
     s5_2_a_token_without_an_end_is_given_without_a_time,
@@ -138,6 +139,22 @@ async fn s5_2_a_living_token_is_given_as_degraded_while_the_provider_is_down(dat
         (&json!(true), &json!(1))
     );
     assert_ne!(answer.header("etag"), healthy.header("etag"));
+}
+
+async fn s5_2_a_provider_that_fails_is_not_asked_by_every_reader(database: Database) {
+    let fleet = fleet(database).await;
+    let order = MintRequest::of("tiktok").expires_in(200);
+    let order = order.scenario("invalid_client_200");
+    fleet.import("a", &order).await;
+    token(&fleet.world, "a", "?min_ttl=300").await;
+    let asked = fleet.sim.summary().requests;
+
+    for _ in 0..20 {
+        let answer = token(&fleet.world, "a", "?min_ttl=300").await;
+        assert_eq!(answer.json()["degraded"], true, "{}", answer.text);
+    }
+
+    assert_eq!(fleet.sim.summary().requests, asked);
 }
 
 async fn s5_2_without_a_living_token_a_provider_that_is_down_is_a_503(database: Database) {

@@ -38,7 +38,7 @@ mod whatsapp;
 
 pub use egress::{Egress, EgressRefusal};
 pub use error::{BoxError, RefreshError, Refusal};
-pub use facturify::{facturify_anew, is_facturify_anew};
+pub use facturify::{FACTURIFY_OF_SETTINGS, facturify_anew, is_facturify_anew};
 pub use import::{Accepted, FieldError, ImportRequest};
 pub use oauth2::{AuthStyle, BodyFormat, ErrorWords, OAuth2Settings, TokenRotation};
 pub use provider::{Call, NotPermitted, Permit, Provider, Rotation};

@@ -26,6 +26,12 @@ pub(super) const AUTH: Matrix = Matrix {
     header_delay: no_header,
 };
 
+/// The answers of `/auth` to the key of the settings.
+pub(super) const AUTH_OF_SETTINGS: Matrix = Matrix {
+    rows: AUTH_OF_SETTINGS_ROWS,
+    header_delay: no_header,
+};
+
 /// The answers of `/token/refresh` that are errors.
 pub(super) const REFRESH: Matrix = Matrix {
     rows: ANY,
@@ -36,6 +42,22 @@ const AUTH_ROWS: &[Row] = &[
     row_because(
         &[When::Status(401, 401)],
         Then::Reauthorize,
+        reason::BAD_CREDENTIALS,
+    ),
+    row_because(
+        &[When::Status(422, 422)],
+        Then::Misconfigured,
+        reason::BAD_CREDENTIALS,
+    ),
+    THROTTLED,
+    AWAY,
+    NO_TOKEN,
+];
+
+const AUTH_OF_SETTINGS_ROWS: &[Row] = &[
+    row_because(
+        &[When::Status(401, 401)],
+        Then::Misconfigured,
         reason::BAD_CREDENTIALS,
     ),
     row_because(

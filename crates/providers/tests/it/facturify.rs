@@ -6,7 +6,10 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::{Grant, Lifetime, Margin, Verdict};
-use providers::{FacturifySettings, ProviderSettings, RefreshMethod};
+use providers::{
+    FACTURIFY_OF_SETTINGS, FacturifySettings, ProviderSettings, RefreshMethod, facturify_anew,
+    is_facturify_anew,
+};
 
 use crate::stub::{Reply, Stub, json};
 use crate::support::{Allow, Got, NOW, Refresh, after, provider, settings};
@@ -288,4 +291,34 @@ async fn a_tenants_key_is_its_own_app_and_is_not_shown() {
     assert_eq!(identity.len(), "facturify:".len() + 16);
     assert_ne!(identity, facturify.app_identity(&other));
     assert_eq!(identity, facturify.app_identity(&grant(Some("tok"))));
+}
+
+#[tokio::test]
+async fn a_new_token_that_is_wished_for_is_obtained_although_the_old_one_lives() {
+    let stub = Stub::start([json(200, OBTAINED)]).await;
+    let facturify = provider("facturify", settings(&stub.base_url));
+    let wished = facturify_anew(grant(Some("tok-old")));
+
+    let got = Refresh::of(&wished).run(&*facturify).await;
+
+    assert_eq!(got.expect("a token"), obtained());
+    assert_eq!(stub.asked()[0].line, AUTH);
+    assert!(wished.access_token.is_some() && is_facturify_anew(&wished));
+}
+
+#[tokio::test]
+async fn a_wrong_key_of_the_settings_is_its_operator_s_to_mend() {
+    for status in [401, 422] {
+        let stub = Stub::start([json(status, r#"{"message":"no"}"#)]).await;
+        let facturify = provider("facturify", settings(&stub.base_url));
+        let grant = grant(None);
+        let refresh = Refresh {
+            external_id: Some(FACTURIFY_OF_SETTINGS),
+            ..Refresh::of(&grant)
+        };
+
+        let error = refresh.run(&*facturify).await.expect_err("refused");
+
+        assert_eq!(error.verdict(), Verdict::Misconfigured, "{status}");
+    }
 }

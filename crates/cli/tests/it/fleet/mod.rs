@@ -3,6 +3,7 @@
 
 mod crash;
 mod drain;
+mod facturify;
 mod faults;
 mod flush;
 mod input;
