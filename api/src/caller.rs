@@ -1,16 +1,24 @@
 //! Who is asking, and what that one may do.
 
+use std::time::{Duration, Instant};
+
 use axum::extract::FromRequestParts;
-use domain::{ServiceTokenUid, SessionUid, TenantUid, UserUid};
+use domain::{ServiceTokenUid, SessionUid, TenantUid, Timestamp, UserUid};
 use http::request::Parts;
 use http::{HeaderMap, header};
+use identity::{AccessOf, Digest, Tokens};
 use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
+use store::ServiceToken;
 use subtle::ConstantTimeEq;
 
 use crate::App;
 use crate::access::{Right, Rights};
+use crate::accounts::Standing;
 use crate::problem::Problem;
+
+/// How precisely it is known when a service token was used last.
+const USE_NOTED_EVERY: Duration = Duration::from_mins(1);
 
 /// Who is asking. It exists only for requests that [`identify`] let through.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +54,23 @@ impl Caller {
             who: Who::Admin,
             rights: Rights::Everything,
             tenant: None,
+        }
+    }
+
+    fn of(who: Who, standing: Standing) -> Self {
+        let (tenant, rights) = match standing {
+            Standing::Person {
+                tenant,
+                platform_admin: true,
+                ..
+            } => (tenant, Rights::Everything),
+            Standing::Person { tenant, role, .. } => (tenant, Rights::Role(role)),
+            Standing::Program { tenant, scopes, .. } => (tenant, Rights::Scopes(scopes)),
+        };
+        Self {
+            who,
+            rights,
+            tenant: Some(tenant),
         }
     }
 
@@ -94,17 +119,81 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 /// # Errors
 ///
 /// A 401 if the request has no bearer token, or one that is not valid.
-#[expect(
-    clippy::unused_async,
-    reason = "people and service tokens are looked up"
-)]
 pub(crate) async fn identify(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
     let presented = bearer(headers)
         .ok_or_else(|| Problem::unauthorized("Send the header Authorization: Bearer <token>."))?;
     if is_admin(presented, &app.settings.admin_token) {
         return Ok(Caller::admin());
     }
-    Err(Problem::unauthorized("The bearer token is not valid."))
+    let now = app.accounts.clock.now();
+    let caller = match app.accounts.tokens.read_access(presented, now) {
+        Ok(AccessOf::User { user, session }) => {
+            let who = Who::User { uid: user, session };
+            standing(app, who).await?.map(|it| Caller::of(who, it))
+        }
+        Ok(AccessOf::Service { token, scopes }) => {
+            let who = Who::ServiceToken(token);
+            let caller = standing(app, who).await?.map(|it| Caller::of(who, it));
+            caller.map(|caller| Caller {
+                rights: Rights::Scopes(scopes),
+                ..caller
+            })
+        }
+        Err(_) => service_token(app, presented).await?,
+    };
+    caller.ok_or_else(|| Problem::unauthorized("The bearer token is not valid."))
+}
+
+/// The program that bears this service token; `None` if it is none that lives.
+///
+/// # Errors
+///
+/// 503 if the database is away.
+pub(crate) async fn service_token(app: &App, presented: &str) -> Result<Option<Caller>, Problem> {
+    let Some(uid) = Tokens::claimed_service(presented) else {
+        return Ok(None);
+    };
+    let who = Who::ServiceToken(uid);
+    let standing = standing(app, who).await?;
+    let proven = standing.filter(|it| it.is_of(Digest::of(presented)));
+    Ok(proven.map(|it| Caller::of(who, it)))
+}
+
+/// What the database says of a caller, or said less than a second ago.
+async fn standing(app: &App, who: Who) -> Result<Option<Standing>, Problem> {
+    if let Some(standing) = app.standings().of(who) {
+        return Ok(Some(standing));
+    }
+    let asked_at = Instant::now();
+    let found = match who {
+        Who::Admin => None,
+        Who::User { session, .. } => app.store.familiar(session).await?.map(Standing::from),
+        Who::ServiceToken(uid) => {
+            let token = app.store.living_service_token(uid).await?;
+            token
+                .inspect(|token| note_use(app, token))
+                .map(Standing::from)
+        }
+    };
+    if let Some(standing) = &found {
+        app.standings().remember(who, asked_at, standing.clone());
+    }
+    Ok(found)
+}
+
+/// Writes down that a service token is in use, without making its bearer wait.
+fn note_use(app: &App, token: &ServiceToken) {
+    let now = app.accounts.clock.now();
+    let lately = |at: Timestamp| now.since(at) < USE_NOTED_EVERY;
+    if token.last_used_at.is_some_and(lately) {
+        return;
+    }
+    let (store, uid) = (app.store.clone(), token.uid);
+    tokio::spawn(async move {
+        if let Err(error) = store.touch_service_token(uid).await {
+            tracing::debug!(%error, "the use of a service token was not noted");
+        }
+    });
 }
 
 /// The token of the only `Authorization` header; its scheme is matched without case (RFC 9110 §11.1).
@@ -124,9 +213,11 @@ fn is_admin(presented: &str, admin_token: &SecretString) -> bool {
     !secret.is_empty() && same(presented.as_bytes(), secret.as_bytes())
 }
 
+/// Whether two secrets are the same.
+///
 /// Compares digests in constant time, so that neither content nor length of the
 /// secret shows in how long it takes.
-fn same(presented: &[u8], secret: &[u8]) -> bool {
+pub(crate) fn same(presented: &[u8], secret: &[u8]) -> bool {
     let (presented, secret) = (Sha256::digest(presented), Sha256::digest(secret));
     presented.as_slice().ct_eq(secret.as_slice()).into()
 }

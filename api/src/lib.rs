@@ -2,22 +2,17 @@
 //!
 //! Handlers extract, call once, and map. What a caller needs stands beside each
 //! address in the table of `routes`, and the gate asks for it before the handler
-//! runs. Nothing here calls a
-//! provider: a refresh is a job, asked for on the channel's row and in the queue.
-//! Envelopes are opened in `tokens` alone, for those who may read tokens.
+//! runs. Nothing here calls a provider: a refresh is a job, asked for on the
+//! channel's row and in the queue. Envelopes are opened in `tokens` alone, for
+//! those who may read tokens.
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "people and service tokens come next")
-)]
 mod access;
-#[expect(dead_code, reason = "people and service tokens come next")]
+mod accounts;
 mod caller;
 mod cors;
 mod dispatch;
 mod extract;
 mod facturify;
-#[expect(dead_code, reason = "the audit log comes next")]
 mod gate;
 mod guard;
 mod health;
@@ -31,6 +26,7 @@ mod routes;
 mod table;
 mod throttle;
 mod tokens;
+mod trail;
 mod view;
 mod wait;
 
@@ -51,9 +47,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use vault::Vault;
 
+use crate::accounts::Standings;
 use crate::tokens::Flights;
 
 pub use access::Right;
+pub use accounts::Accounts;
 pub use facturify::FacturifyAccount;
 pub use health::Health;
 pub use proxies::{InvalidNetwork, Network};
@@ -73,6 +71,8 @@ pub struct Deps {
     pub vault: Arc<Vault>,
     /// Knows which providers exist and what an import must bring.
     pub providers: Arc<Providers>,
+    /// What people and programs are known by.
+    pub accounts: Accounts,
     /// What an operator may set.
     pub settings: ApiSettings,
     /// Checks of this process beside its database and Redis, for `/readyz`.
@@ -135,6 +135,7 @@ pub(crate) struct Shared {
     pub(crate) deps: Deps,
     flights: Flights,
     pub(crate) stopping: CancellationToken,
+    standings: Standings,
 }
 
 impl App {
@@ -143,6 +144,7 @@ impl App {
             deps,
             flights: Flights::default(),
             stopping,
+            standings: Standings::default(),
         }))
     }
 
@@ -159,6 +161,11 @@ impl App {
     /// The refreshes that readers of tokens wait for.
     pub(crate) fn flights(&self) -> &Flights {
         &self.0.flights
+    }
+
+    /// What the database said lately of those who ask; to be forgotten by who changes it.
+    pub(crate) fn standings(&self) -> &Standings {
+        &self.0.standings
     }
 
     /// Fires when the process ends: who waits for a job answers 202 at once.

@@ -93,6 +93,27 @@ impl Problem {
             .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
+    /// 401 of a log-in: nobody has this address and this password. Which of the two is
+    /// wrong is not told.
+    pub(crate) fn wrong_credentials() -> Self {
+        let title = "This log-in is not valid";
+        let detail = "There is no such user, or the password is another.";
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "invalid_credentials",
+            title,
+            detail,
+        )
+        .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+    }
+
+    /// 401 of a refresh: this session goes on with no token but a new log-in's.
+    pub(crate) fn log_in_again(detail: &'static str) -> Self {
+        let title = "Log in again";
+        Self::new(StatusCode::UNAUTHORIZED, "log_in_again", title, detail)
+            .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+    }
+
     /// 403: known, but not allowed to do this in a tenant of its own.
     pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
         let title = "This needs more rights";
@@ -132,6 +153,13 @@ impl Problem {
             format!("There is a {what} with the id {id} already."),
         );
         problem.0.errors = vec![FieldError::new("id", "is taken")];
+        problem
+    }
+
+    /// 409: somebody has this value of a field that must be unique.
+    pub(crate) fn taken(field: &str, detail: &str) -> Self {
+        let mut problem = Self::conflict("already_exists", detail);
+        problem.0.errors = vec![FieldError::new(field, "is taken")];
         problem
     }
 

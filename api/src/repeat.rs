@@ -26,7 +26,7 @@ use crate::problem::Problem;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Marks an answer that was given before.
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const KEY_MAX: usize = 255;
 /// How long an answer is remembered.
 const KEEP: Duration = Duration::from_hours(24);

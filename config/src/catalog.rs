@@ -105,12 +105,13 @@ pub const ALL: &[Setting] = &[
     s("providers.oauth2.*.retry_errors", List, "Errors that pass."),
     s("providers.oauth2.*.rate_limit_errors", List, "Errors that mean too many requests."),
 
-    s("auth.jwt_secret", Secret { min: 1 }, "Signs access tokens. `up` makes one if there is none.").also(&[named("JWT_SECRET"), named("SECRET_KEY")]),
+    s("auth.jwt_secret", Secret { min: 1 }, "Signs access tokens; several with commas: the first signs, all verify. `up` makes one if there is none.").also(&[named("JWT_SECRET"), named("SECRET_KEY")]),
     s("auth.jwt_expires_in", span(SECOND, DAY), "Lifetime of an access token.").also(&[named("JWT_EXPIRES_IN"), minutes("ACCESS_TOKEN_EXPIRE_MINUTES")]),
-    s("auth.refresh_token_secret", Secret { min: 1 }, "Signs refresh tokens. `up` makes one if there is none.").also(&[named("REFRESH_TOKEN_SECRET")]),
+    s("auth.refresh_token_secret", Secret { min: 1 }, "Signs refresh tokens; several as above. `up` makes one if there is none.").also(&[named("REFRESH_TOKEN_SECRET")]),
     s("auth.refresh_token_expires_in", span(SECOND, CENTURY), "Lifetime of a refresh token.").also(&[named("REFRESH_TOKEN_EXPIRES_IN")]),
     s("auth.refresh_token_grace", span(Duration::ZERO, HOUR), "How long a spent refresh token gets one more pair; `0s` is strict.").also(&[named("REFRESH_TOKEN_GRACE")]),
     s("auth.onetime_token_expires_in", plain_seconds(DAY), "Lifetime of a one-time token.").also(&[seconds("ONETIME_TOKEN_EXPIRE_SECONDS")]),
+    s("auth.invitation_expires_in", span(MINUTE, CENTURY), "How long an invitation can be accepted."),
     s("auth.registration", Choice(&["closed", "open"]), "Whether people may register themselves after the first one.").also(&[named("REGISTRATION")]),
 
     s("webhooks.allow_private", Switch, "Whether webhooks may go to private addresses."),

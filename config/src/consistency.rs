@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use secrecy::{ExposeSecret as _, SecretString};
+
 use crate::duration::show;
 use crate::values::Values;
 use crate::{Kind, Setting, Settings, SettingsError, catalog};
@@ -10,6 +12,8 @@ use crate::{Kind, Setting, Settings, SettingsError, catalog};
 const LEASE_RESERVE: Duration = Duration::from_secs(10);
 /// Below it a rotating provider may commit an answer that nobody waits for.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// HMAC-SHA256 wants as many bytes as it makes.
+const SIGNING_MIN: usize = 32;
 const OAUTH2_NAME_MAX: usize = 32;
 
 /// Pairs of which one is worth nothing without the other.
@@ -158,6 +162,22 @@ pub(crate) fn warnings(settings: &Settings, values: &Values) -> Vec<String> {
             show(PATIENCE)
         ));
     }
+    let secrets = [
+        ("auth.jwt_secret", &settings.auth.jwt_secret),
+        (
+            "auth.refresh_token_secret",
+            &settings.auth.refresh_token_secret,
+        ),
+    ];
+    for (key, secret) in secrets {
+        if secret.as_ref().is_some_and(is_guessable) {
+            warnings.push(format!(
+                "{key} ({}) has a secret of fewer than {SIGNING_MIN} characters: who sees a token \
+                 may guess it, and then makes tokens of his own (RFC 7518 section 3.2)",
+                values.source(key)
+            ));
+        }
+    }
     if !settings.api.bind.ip().is_loopback() && settings.api.metrics_token.is_none() {
         warnings.push(
             "api.bind is not loopback and api.metrics_token is unset: /metrics stays closed"
@@ -181,6 +201,11 @@ pub(crate) fn ignored_parts(values: &Values) -> Vec<String> {
             ))
         })
         .collect()
+}
+
+fn is_guessable(secrets: &SecretString) -> bool {
+    let mut secrets = secrets.expose_secret().split(',');
+    secrets.any(|secret| secret.trim().len() < SIGNING_MIN)
 }
 
 fn in_the_clear(address: &str) -> bool {

@@ -201,6 +201,9 @@ pub struct Auth {
     /// Lifetime of a one-time token.
     #[serde(deserialize_with = "millis")]
     pub onetime_token_expires_in: Duration,
+    /// How long an invitation can be accepted.
+    #[serde(deserialize_with = "millis")]
+    pub invitation_expires_in: Duration,
     /// Whether people may register themselves after the first one.
     pub registration: Registration,
 }

@@ -5,11 +5,17 @@
 //! what may stand in it is decided by `store`, the only crate that writes.
 
 pub mod attempts;
+pub mod audit_log;
 pub mod batches;
 pub mod channels;
 pub mod counters;
 pub mod events;
+pub mod invitations;
 pub mod master_keys;
 pub mod processes;
+pub mod refresh_tokens;
 pub mod schedules;
+pub mod service_tokens;
+pub mod sessions;
 pub mod tenants;
+pub mod users;

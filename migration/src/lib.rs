@@ -13,6 +13,8 @@ mod m0007_batches;
 mod m0008_fleet;
 mod m0009_key_ring;
 mod m0010_room_for_updates;
+mod m0011_people;
+mod m0012_audit_log;
 
 use sea_orm_migration::prelude::{
     ColumnDef, DbErr, MigrationTrait, MigratorTrait, SchemaManager, async_trait,
@@ -54,6 +56,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_fleet::Migration),
             Box::new(m0009_key_ring::Migration),
             Box::new(m0010_room_for_updates::Migration),
+            Box::new(m0011_people::Migration),
+            Box::new(m0012_audit_log::Migration),
         ]
     }
 }

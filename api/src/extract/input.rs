@@ -53,7 +53,10 @@ where
     T::deserialize(deserializer).map(Some)
 }
 
-async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<(bool, Bytes), Problem> {
+pub(super) async fn read<S: Send + Sync>(
+    request: Request,
+    state: &S,
+) -> Result<(bool, Bytes), Problem> {
     let json = is_json(request.headers());
     match Bytes::from_request(request, state).await {
         Ok(body) => Ok((json, body)),
@@ -81,7 +84,7 @@ fn is_json(headers: &HeaderMap) -> bool {
             .is_some_and(|subtype| subtype.ends_with("+json"))
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let text = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
     must_be_an_object(text)?;
     let mut json = serde_json::Deserializer::from_str(text);

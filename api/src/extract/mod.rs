@@ -1,14 +1,20 @@
 //! What handlers take from a request; each says itself what is wrong with it.
 
+mod email;
 mod explain;
+mod form;
 mod input;
 mod job;
 mod params;
 mod scope;
 mod text;
 
+pub(crate) use email::email;
+pub(crate) use form::{Form, OptionalForm};
 pub(crate) use input::{Input, OptionalInput, present};
 pub(crate) use job::{Found, Job};
 pub(crate) use params::{Params, page_limit, page_request, within};
-pub(crate) use scope::{InChannel, InTenant, OnBatch, OnChannel, OnJob, Place};
+pub(crate) use scope::{
+    InChannel, InTenant, OnBatch, OnChannel, OnJob, OnServiceToken, Place, path_param,
+};
 pub(crate) use text::Text;

@@ -79,7 +79,7 @@ fn parse_cursor<K: FromStr>(cursor: &str) -> Result<K, Problem> {
     })
 }
 
-fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+pub(super) fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let pairs = || form_urlencoded::parse(query.as_bytes());
     // The decoder puts this character where the bytes are no text.
     if pairs().any(|(name, value)| name.contains('\u{fffd}') || value.contains('\u{fffd}')) {

@@ -6,7 +6,7 @@ use axum::RequestPartsExt as _;
 use axum::extract::{FromRequestParts, RawPathParams};
 use domain::{Name, TenantUid};
 use http::request::Parts;
-use store::{Batch, Channel, Tenant};
+use store::{Batch, Channel, ServiceToken, Tenant};
 use uuid::Uuid;
 
 use super::Job;
@@ -24,6 +24,8 @@ pub(crate) enum Place {
     Job(Box<Job>),
     /// A batch, under its id.
     Batch(Uuid, Batch),
+    /// A service token.
+    ServiceToken(ServiceToken),
 }
 
 impl Place {
@@ -50,6 +52,9 @@ impl Place {
                 .await
                 .map(|(id, batch)| Self::Batch(id, batch));
         }
+        if let Some((_, id)) = named("service_token") {
+            return service_token(app, id).await.map(Self::ServiceToken);
+        }
         Ok(Self::Nowhere)
     }
 
@@ -60,6 +65,7 @@ impl Place {
             Self::Tenant(tenant) => Some(tenant.uid),
             Self::Job(job) => Some(job.tenant.uid),
             Self::Batch(_, batch) => Some(batch.tenant),
+            Self::ServiceToken(token) => Some(token.tenant),
         }
     }
 
@@ -70,6 +76,7 @@ impl Place {
             Self::Tenant(_) => "tenant",
             Self::Job(_) => "job",
             Self::Batch(..) => "batch",
+            Self::ServiceToken(_) => "service token",
         })
     }
 
@@ -80,6 +87,7 @@ impl Place {
             Self::Tenant(tenant) => drop(parts.extensions.insert(InTenant(tenant))),
             Self::Job(job) => drop(parts.extensions.insert(OnJob(*job))),
             Self::Batch(id, batch) => drop(parts.extensions.insert(OnBatch(id, batch))),
+            Self::ServiceToken(token) => drop(parts.extensions.insert(OnServiceToken(token))),
         }
     }
 }
@@ -100,6 +108,10 @@ pub(crate) struct OnBatch(pub(crate) Uuid, pub(crate) Batch);
 /// let the caller pass.
 #[derive(Clone, Debug)]
 pub(crate) struct InChannel(pub(crate) Tenant, pub(crate) Name);
+
+/// The service token in the path; the gate has let the caller pass.
+#[derive(Clone, Debug)]
+pub(crate) struct OnServiceToken(pub(crate) ServiceToken);
 
 /// The channel in the path with its tenant; the gate has let the caller pass.
 #[derive(Clone, Debug)]
@@ -143,6 +155,14 @@ impl<S: Send + Sync> FromRequestParts<S> for InChannel {
     }
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for OnServiceToken {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        left_by_the_gate(parts)
+    }
+}
+
 impl FromRequestParts<App> for OnChannel {
     type Rejection = Problem;
 
@@ -165,7 +185,7 @@ fn left_by_the_gate<T: Any + Clone + Send + Sync>(parts: &mut Parts) -> Result<T
 }
 
 /// One parameter of the path; `None` if it is not there or not UTF-8.
-async fn path_param(parts: &mut Parts, name: &str) -> Option<String> {
+pub(crate) async fn path_param(parts: &mut Parts, name: &str) -> Option<String> {
     let params = parts.extract::<RawPathParams>().await.ok()?;
     params
         .iter()
@@ -185,4 +205,10 @@ async fn batch_named(app: &App, id: &str) -> Result<(Uuid, Batch), Problem> {
     let id = Uuid::try_parse(id).map_err(|_| missing())?;
     let batch = app.store.batch(id).await?.ok_or_else(missing)?;
     Ok((id, batch))
+}
+
+async fn service_token(app: &App, id: &str) -> Result<ServiceToken, Problem> {
+    let missing = || Problem::not_found("service token");
+    let uid = id.parse().map_err(|_| missing())?;
+    app.store.service_token(uid).await?.ok_or_else(missing)
 }

@@ -1,22 +1,30 @@
 //! Every address of the API, as a table; one file per resource.
 
 mod attempts;
+mod audit;
+mod auth;
 mod batches;
 mod channels;
 mod expiring;
 mod facturify;
 mod figures;
 pub(crate) mod imports;
+mod invitations;
 mod job_list;
 mod job_pages;
 mod job_view;
 mod jobs;
+mod me;
 mod one_time;
+mod people;
 mod probes;
 mod refresh;
+mod register;
 mod schedules;
+mod service_tokens;
 mod tenants;
 mod tokens;
+mod users;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -52,6 +60,10 @@ pub(crate) fn all(app: App) -> Router {
 /// Every address with what it needs, and with what the audit log calls its changes.
 pub(crate) fn table() -> Table {
     of_everybody()
+        .and(of_sessions("/auth"))
+        .and(of_sessions("/api/auth"))
+        .and(of_people())
+        .and(of_service_tokens())
         .and(of_tenants())
         .and(of_channels())
         .and(of_tokens())
@@ -64,6 +76,45 @@ fn of_everybody() -> Table {
         .open(Method::GET, "/", probes::home)
         .open(Method::GET, "/livez", probes::livez)
         .open(Method::GET, "/readyz", probes::readyz)
+}
+
+/// The seeds call them by two prefixes.
+fn of_sessions(prefix: &'static str) -> Table {
+    Table::under(prefix)
+        .open(Method::POST, "/register", register::register)
+        .open(Method::POST, "/accept-invitation", register::accept)
+        .open(Method::POST, "/login", auth::login)
+        .open(Method::POST, "/refresh", auth::refresh)
+        .open(Method::POST, "/logout", auth::logout)
+        .open(Method::POST, "/service-token/refresh", auth::service_access)
+}
+
+fn of_people() -> Table {
+    use Right::{Manage, Oneself, Person};
+    const USERS: &str = "/tenants/{tenant}/users";
+    const USER: &str = "/tenants/{tenant}/users/{user}";
+    const INVITATIONS: &str = "/tenants/{tenant}/invitations";
+    const INVITATION: &str = "/tenants/{tenant}/invitations/{invitation}";
+
+    Table::under("/api/v1")
+        .get("/me", Oneself, me::show)
+        .post("/me/password", Person, None, me::password)
+        .get(USERS, Manage, users::list)
+        .post(USERS, Manage, None, invitations::create)
+        .patch(USER, Manage, None, users::patch)
+        .delete(USER, Manage, None, users::delete)
+        .get(INVITATIONS, Manage, invitations::list)
+        .delete(INVITATION, Manage, None, invitations::withdraw)
+        .get("/audit", Manage, audit::list)
+}
+
+fn of_service_tokens() -> Table {
+    use Right::Manage;
+
+    Table::under("/api/v1/service-tokens")
+        .get("", Manage, service_tokens::list)
+        .post("", Manage, None, service_tokens::create)
+        .delete("/{service_token}", Manage, None, service_tokens::revoke)
 }
 
 fn of_tenants() -> Table {

@@ -4,6 +4,8 @@
 
 extern crate tokenfleet_api as api;
 
+mod audit;
+mod auth;
 mod bad_input;
 mod batches;
 mod channels;
@@ -13,10 +15,14 @@ mod fleet;
 mod guards;
 mod jobs;
 mod one_time;
+mod people;
 mod probes;
 mod refresh;
+mod rights;
 mod schedules;
+mod service_tokens;
 mod stub_worker;
 mod tenants;
 mod tokens;
+mod users;
 mod world;

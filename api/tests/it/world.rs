@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{ApiSettings, Deps, Health};
+use api::{Accounts, ApiSettings, Deps, Health};
 use cache::{Cache, CacheOptions};
 use domain::Name;
+use identity::{Lifetimes, PasswordCost, Passwords, SigningKeys, Tokens};
 use providers::{ProviderSettings, Providers};
 use queue::{ConnectOptions, Queues};
 use reqwest::Method;
 use serde_json::{Value, json};
 use store::{Channel, Store, Tenant};
-use testkit::Database;
 use testkit::redis::RedisServer;
+use testkit::{Database, TestClock};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -45,7 +46,10 @@ pub(crate) struct World {
 /// What a test may set.
 pub(crate) struct Setup {
     pub(crate) health: Health,
+    pub(crate) accounts: Accounts,
     pub(crate) settings: ApiSettings,
+    /// What database and tokens go by instead of the machine's clock.
+    pub(crate) clock: Option<TestClock>,
     pub(crate) providers: ProviderSettings,
 }
 
@@ -53,7 +57,9 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             health: Health::default(),
+            accounts: accounts(),
             settings: settings(),
+            clock: None,
             providers: ProviderSettings::default(),
         }
     }
@@ -64,6 +70,17 @@ pub(crate) fn settings() -> ApiSettings {
     let mut settings = ApiSettings::new(ADMIN.into());
     settings.rate_limits.per_minute = 10_000_000;
     settings
+}
+
+/// Accounts whose passwords cost next to nothing.
+fn accounts() -> Accounts {
+    let keys = |secret: &str| SigningKeys::parse(&secret.into()).unwrap();
+    let tokens = Tokens::new(keys("access"), keys("refresh"), Lifetimes::default());
+    let cheap = PasswordCost {
+        memory_kib: 8,
+        passes: 1,
+    };
+    Accounts::new(tokens, Passwords::new(cheap))
 }
 
 /// An answer, read to its end.
@@ -116,7 +133,14 @@ impl World {
 
     /// A world that is set up otherwise.
     pub(crate) async fn with(database: Database, setup: Setup) -> Self {
-        let store = database.store().await;
+        let mut accounts = setup.accounts;
+        let store = match setup.clock {
+            Some(clock) => {
+                accounts.clock = Arc::new(clock.clone());
+                database.store_at(&clock).await
+            }
+            None => database.store().await,
+        };
         let redis = RedisServer::start().await.unwrap();
         let queues = Queues::connect(ConnectOptions::new(redis.url()));
         let queues = queues.await.unwrap();
@@ -130,13 +154,11 @@ impl World {
             cache,
             vault: Arc::clone(&vault),
             providers: Arc::clone(&providers),
+            accounts,
             settings: setup.settings,
             health: setup.health,
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
-        let shutdown = CancellationToken::new();
-        let server = tokio::spawn(api::run(deps, listener, shutdown.clone()));
+        let (base, shutdown, server) = serve(deps).await;
         Self {
             base,
             store,
@@ -159,6 +181,7 @@ impl World {
             cache: Cache::open(CacheOptions::new(self.redis.url())).unwrap(),
             vault: Arc::clone(&self.vault),
             providers: Arc::clone(&self.providers),
+            accounts: accounts(),
             settings,
             health: Health::default(),
         };
@@ -177,6 +200,22 @@ impl World {
     ) -> reqwest::RequestBuilder {
         let request = self.client.request(method, format!("{base}{path}"));
         request.bearer_auth(ADMIN)
+    }
+
+    /// Ends the API and starts another one on the same database and Redis.
+    pub(crate) async fn restart(&mut self, setup: Setup) {
+        self.shutdown.cancel();
+        let deps = Deps {
+            store: self.store.clone(),
+            queues: self.queues.clone(),
+            cache: Cache::open(CacheOptions::new(self.redis.url())).unwrap(),
+            vault: Arc::clone(&self.vault),
+            providers: Arc::clone(&self.providers),
+            accounts: setup.accounts,
+            settings: setup.settings,
+            health: setup.health,
+        };
+        (self.base, self.shutdown, self.server) = serve(deps).await;
     }
 
     /// A request with the admin token.
@@ -268,6 +307,14 @@ impl World {
         }
         panic!("{path} did not come to be as wanted within 10 s");
     }
+}
+
+async fn serve(deps: Deps) -> (String, CancellationToken, JoinHandle<std::io::Result<()>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let shutdown = CancellationToken::new();
+    let server = tokio::spawn(api::run(deps, listener, shutdown.clone()));
+    (base, shutdown, server)
 }
 
 impl Drop for World {

@@ -19,6 +19,8 @@ const PRIVATE_FILE: u32 = 0o600;
 const LOCK: &str = "up.lock";
 const MASTER_KEYS: &str = "master-keys";
 const ADMIN_TOKEN: &str = "admin-token";
+const JWT_SECRET: &str = "jwt-secret";
+const REFRESH_TOKEN_SECRET: &str = "refresh-token-secret";
 const DATABASE: &str = "tokenfleet.db";
 
 /// A directory that exists, belongs to its owner alone and can be written.
@@ -143,15 +145,47 @@ impl DataDir {
     ///
     /// If the file can neither be read nor written.
     pub(crate) fn admin_token(&self) -> anyhow::Result<SecretString> {
-        let path = self.admin_token_file();
-        if let Some(token) = read(&path)? {
-            return Ok(token);
-        }
-        let bytes: [u8; 32] = rand::rng().random();
-        let token = format!("tfa_{}", URL_SAFE_NO_PAD.encode(bytes)).into();
-        write(&path, &token)?;
-        Ok(token)
+        kept(&self.admin_token_file(), "tfa_")
     }
+
+    /// What signs access tokens, kept here; made if there is none.
+    ///
+    /// # Errors
+    ///
+    /// If the file can neither be read nor written.
+    pub(crate) fn jwt_secret(&self) -> anyhow::Result<SecretString> {
+        kept(&jwt_secret_file(&self.path), "")
+    }
+
+    /// What signs refresh tokens, kept here; made if there is none.
+    ///
+    /// # Errors
+    ///
+    /// If the file can neither be read nor written.
+    pub(crate) fn refresh_token_secret(&self) -> anyhow::Result<SecretString> {
+        kept(&refresh_token_secret_file(&self.path), "")
+    }
+}
+
+/// The secret in this file; if there is none, 256 random bits after `prefix`, which stay there.
+fn kept(path: &Path, prefix: &str) -> anyhow::Result<SecretString> {
+    if let Some(secret) = read(path)? {
+        return Ok(secret);
+    }
+    let bytes: [u8; 32] = rand::rng().random();
+    let secret = format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes)).into();
+    write(path, &secret)?;
+    Ok(secret)
+}
+
+/// The file of what signs access tokens, in a data directory that need not exist.
+pub(crate) fn jwt_secret_file(dir: &Path) -> PathBuf {
+    dir.join(JWT_SECRET)
+}
+
+/// The file of what signs refresh tokens, in a data directory that need not exist.
+pub(crate) fn refresh_token_secret_file(dir: &Path) -> PathBuf {
+    dir.join(REFRESH_TOKEN_SECRET)
 }
 
 /// The file of the admin token in a data directory that need not exist.

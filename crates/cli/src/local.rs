@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use api::Accounts;
 use cache::Cache;
 use config::Loaded;
 use providers::Providers;
@@ -19,7 +20,7 @@ use worker::Process;
 use crate::data_dir::DataDir;
 use crate::fleet::{Presence, Roles};
 use crate::redis_server::RedisServer;
-use crate::{mapping, parts};
+use crate::{accounts, mapping, parts};
 
 /// A fleet of one process that is ready to run.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub(crate) struct Local {
     cache: Cache,
     process: Arc<Process>,
     admin_token: SecretString,
+    /// What people and programs are known by.
+    pub(crate) accounts: Accounts,
     listener: TcpListener,
     redis: Option<RedisServer>,
 }
@@ -98,6 +101,7 @@ impl Local {
             admin_token_file,
             made_master_key,
             admin_token,
+            accounts: accounts::making(loaded, dir)?,
             listener,
             redis: None,
         })
@@ -138,6 +142,7 @@ impl Local {
                     cache: self.cache,
                     vault: self.vault,
                     providers: self.providers,
+                    accounts: self.accounts,
                     settings: mapping::api(settings, self.admin_token),
                     health: api::Health::default(),
                 },

@@ -1,6 +1,7 @@
 //! The binary `tokenfleet`: reads the settings, opens the pools, installs the
 //! signal handlers, and hands all of it to the roles, which are libraries.
 
+mod accounts;
 mod args;
 mod client;
 mod commands;

@@ -10,12 +10,14 @@
 //! | open a database | [`Store::connect`], [`Store::migrate_up`], [`Store::check_schema`] |
 //! | keep tenants and channels | [`Store::create_tenant`], [`Store::import_channels`], [`Store::patch_channel`], [`Store::delete_channel`] |
 //! | find work | [`Store::take_due`], [`Store::request_refresh`], [`Store::due_schedules`] |
+//! | keep people and programs | [`Store::register`], [`Store::open_session`], [`Store::rotate`], [`Store::create_service_token`] |
 //! | do it | [`Store::lease`], [`Store::renew_lease`], [`Store::finish`], [`Store::release`], [`Store::record`] |
 //! | change the master key | [`Store::activate_key`], [`Store::sealed_by_others`], [`Store::store_rewrapped`], [`Store::retire_key`] |
 //! | hand out tokens | [`Store::held`], [`Store::held_named`] |
 //! | tell about it | [`Store::job_result`], [`Store::attempts_of_channel`], [`Store::statistics`] |
 
 mod attempts;
+mod audit;
 mod batches;
 mod channel;
 mod columns;
@@ -31,6 +33,7 @@ mod flush;
 mod held;
 mod import;
 mod intent;
+mod invitations;
 mod keys;
 mod lane;
 mod lease;
@@ -43,10 +46,14 @@ mod retention;
 mod rewrap;
 mod row;
 mod schedules;
+mod service_tokens;
+mod sessions;
 mod sql;
 mod statistics;
 mod tenants;
+mod users;
 
+pub use audit::{AuditEntry, AuditFilter, AuditRecord};
 pub use batches::{Batch, BatchItem};
 pub use channel::{Channel, Facts, LastError};
 pub use connect::{Store, StoreOptions};
@@ -58,6 +65,7 @@ pub use fleet::{Process, ProcessInfo};
 pub use held::Held;
 pub use import::NewChannel;
 pub use intent::Intent;
+pub use invitations::{AcceptError, Invitation, NewInvitation};
 pub use keys::{Activation, KnownKey, Retirement};
 pub use lease::{Lease, LeaseOutcome, LeaseRequest};
 pub use listing::ChannelFilter;
@@ -67,6 +75,9 @@ pub use promise::Promise;
 pub use retention::{Pruned, Retention};
 pub use rewrap::{KeyUse, Rewrapped, SealedGrant};
 pub use schedules::Schedule;
+pub use service_tokens::{NewServiceToken, ServiceToken};
+pub use sessions::{Familiar, Rotation, Spend};
 pub use sql::Dialect;
 pub use statistics::Statistics;
 pub use tenants::Tenant;
+pub use users::{Admission, Login, NewUser, RegisterError, User, UserPatch};

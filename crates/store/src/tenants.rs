@@ -2,12 +2,10 @@
 
 use domain::{Name, TenantUid, Timestamp};
 use entity::tenants::Model;
-use sea_orm::{
-    ConnectionTrait as _, DatabaseTransaction, FromQueryResult as _, QueryResult, Value,
-};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult as _, QueryResult, Value};
 use uuid::Uuid;
 
-use crate::sql::Rows;
+use crate::sql::{Rows, Sql};
 use crate::{CreateError, Page, PageRequest, Store, StoreError};
 
 /// O(1) on the key and the id.
@@ -47,6 +45,15 @@ const MARK_CHANNELS: &str = "
         state = 'deleting', id = '~' || {uid_text},
         next_handout_at = {now}, updated_at = {now}
     FROM going WHERE channels.uid = going.uid";
+
+/// O(people of the tenant) on `users_tenant`; their log-ins go with them.
+const DROP_USERS: &str = "DELETE FROM users WHERE tenant_uid = $1";
+
+/// O(rows) on `invitations_tenant`.
+const DROP_INVITATIONS: &str = "DELETE FROM invitations WHERE tenant_uid = $1";
+
+/// O(rows) on `service_tokens_tenant`.
+const DROP_SERVICE_TOKENS: &str = "DELETE FROM service_tokens WHERE tenant_uid = $1";
 
 /// O(1) on the tenant.
 const END_SCHEDULE: &str = "DELETE FROM schedules WHERE tenant_uid = $1";
@@ -104,13 +111,8 @@ impl Store {
     ) -> Result<Tenant, CreateError> {
         let id = id.unwrap_or_else(|| Name::generate("tenant"));
         let name = name.unwrap_or_else(|| id.to_string());
-        let values = [
-            TenantUid::generate().0.into(),
-            id.as_str().into(),
-            name.into(),
-        ];
-        let row = self.pools.write_returning(INSERT, values).await?;
-        Ok(tenant(&row.ok_or(CreateError::Taken)?)?)
+        let made = insert(&self.pools.writer, &self.pools.sql, &id, &name).await?;
+        made.ok_or(CreateError::Taken)
     }
 
     /// The built-in tenant `platform`; the first call makes it.
@@ -161,7 +163,8 @@ impl Store {
         row.as_ref().map(tenant).transpose()
     }
 
-    /// Marks a tenant and its channels as going, ends its schedule, and frees its id.
+    /// Marks a tenant and its channels as going, ends its schedule, takes its people and
+    /// service tokens away, and frees its id.
     /// `false` if there is no such tenant, or it is going already.
     ///
     /// # Errors
@@ -174,7 +177,13 @@ impl Store {
         if transaction.execute_raw(mark).await?.rows_affected() == 0 {
             return Ok(false);
         }
-        for text in [MARK_CHANNELS, END_SCHEDULE] {
+        for text in [
+            MARK_CHANNELS,
+            END_SCHEDULE,
+            DROP_USERS,
+            DROP_INVITATIONS,
+            DROP_SERVICE_TOKENS,
+        ] {
             let statement = sql.statement(text, vec![uid.0.into()]);
             transaction.execute_raw(statement).await?;
         }
@@ -235,6 +244,22 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Makes a tenant, in a transaction or outside; `None` if the id is taken.
+pub(crate) async fn insert(
+    db: &impl ConnectionTrait,
+    sql: &Sql,
+    id: &Name,
+    name: &str,
+) -> Result<Option<Tenant>, StoreError> {
+    let values = vec![
+        TenantUid::generate().0.into(),
+        id.as_str().into(),
+        name.into(),
+    ];
+    let row = db.query_one_raw(sql.statement(INSERT, values)).await?;
+    row.as_ref().map(tenant).transpose()
 }
 
 fn tenant(row: &QueryResult) -> Result<Tenant, StoreError> {

@@ -11,11 +11,11 @@ use crate::data_dir::{self, DataDir};
 use crate::fleet::{Presence, Roles};
 use crate::local::listen;
 use crate::output::say;
-use crate::{client, logging, mapping, parts, signals};
+use crate::{accounts, client, logging, mapping, parts, signals};
 
 const EXAMPLES: &str = "\
-It needs DATABASE_URL, REDIS_URL, TOKENFLEET_MASTER_KEYS (to seal what is imported) and
-TOKENFLEET_ADMIN_TOKEN. Any number may run.
+It needs DATABASE_URL, REDIS_URL, TOKENFLEET_MASTER_KEYS (to seal what is imported),
+TOKENFLEET_ADMIN_TOKEN, JWT_SECRET and REFRESH_TOKEN_SECRET. Any number may run.
 
 Examples:
   tokenfleet api
@@ -54,6 +54,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
         "api needs the platform admin's bearer token: set TOKENFLEET_ADMIN_TOKEN (at least 16 \
          characters), or TOKENFLEET_ADMIN_TOKEN_FILE; only `up` makes its own",
     )?;
+    let accounts = accounts::given(&loaded, &dir, "api")?;
     let listener = listen(&loaded).await?;
     let shutdown = signals::shutdown()?;
 
@@ -68,6 +69,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
         cache: parts::open_cache(&loaded, &redis)?,
         vault,
         providers: parts::open_providers(&loaded)?,
+        accounts: accounts.clone(),
         settings: mapping::api(&loaded.settings, admin_token),
         health: api::Health::default(),
     };
@@ -75,6 +77,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
         "the API is up at {}",
         client::url_of(listener.local_addr()?)
     ));
+    accounts::announce(&accounts, &store).await?;
     let roles = Roles {
         api: Some((deps, listener)),
         ..Roles::default()

@@ -9,7 +9,7 @@ use crate::client;
 use crate::data_dir::DataDir;
 use crate::local::{Local, listen};
 use crate::output::{program, say};
-use crate::{logging, signals};
+use crate::{accounts, logging, signals};
 
 const EXAMPLES: &str = "\
 Without DATABASE_URL and REDIS_URL it brings its own: a SQLite file and a private redis-server in
@@ -66,6 +66,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     let listener = listen(&loaded).await?;
     let local = Local::open(&loaded, &dir, listener).await?;
     announce(&loaded, &dir, &local);
+    accounts::announce(&local.accounts, &local.store).await?;
     local.run(&loaded, shutdown).await?;
     Ok(ExitCode::SUCCESS)
 }

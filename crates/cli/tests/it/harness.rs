@@ -17,6 +17,11 @@ const LAST_WORDS: usize = 40;
 pub(crate) const MASTER_KEYS: &str = "k1:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 /// A bearer token of the platform admin.
 pub(crate) const ADMIN_TOKEN: &str = "an-admin-token-for-tests";
+/// What signs the tokens of a fleet's people.
+pub(crate) const SIGNING: [(&str, &str); 2] = [
+    ("JWT_SECRET", "what-signs-access-tokens-in-tests"),
+    ("REFRESH_TOKEN_SECRET", "what-signs-refresh-tokens-in-tests"),
+];
 
 /// A working directory and the variables that programs started in it get.
 pub(crate) struct Site {
@@ -43,6 +48,12 @@ impl Site {
         self.env.retain(|(known, _)| known != name);
         self.env.push((name.to_owned(), value.into()));
         self
+    }
+
+    /// With what signs tokens, which the role `api` needs.
+    pub(crate) fn signing(self) -> Self {
+        let set = |site: Self, (name, secret): (&str, &str)| site.env(name, secret);
+        SIGNING.into_iter().fold(self, set)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

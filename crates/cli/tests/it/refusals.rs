@@ -16,6 +16,7 @@ fn site_of_roles() -> Site {
         .env("REDIS_URL", "redis://127.0.0.1:1")
         .env("TOKENFLEET_MASTER_KEYS", MASTER_KEYS)
         .env("TOKENFLEET_ADMIN_TOKEN", ADMIN_TOKEN)
+        .signing()
 }
 
 #[track_caller]
@@ -181,6 +182,8 @@ fn a_single_role_without_what_it_needs() {
         ("api", "REDIS_URL"),
         ("api", "TOKENFLEET_MASTER_KEYS"),
         ("api", "TOKENFLEET_ADMIN_TOKEN"),
+        ("api", "JWT_SECRET"),
+        ("api", "REFRESH_TOKEN_SECRET"),
     ];
 
     for (role, missing) in needs {

@@ -35,6 +35,7 @@ impl Fleet {
             .env("REDIS_URL", redis.url())
             .env("TOKENFLEET_MASTER_KEYS", MASTER_KEYS)
             .env("TOKENFLEET_ADMIN_TOKEN", ADMIN_TOKEN)
+            .signing()
             .env("TOKENFLEET_QUEUE__LEASE", "5s")
             .env("TOKENFLEET_SCHEDULER__INTERVAL", "100ms")
             .env("TIKTOK_BASE_URL", simulator.base_url("tiktok"))

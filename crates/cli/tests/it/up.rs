@@ -111,6 +111,8 @@ fn everything_in_the_data_directory_is_out_of_reach_for_others() {
     let all = [
         "",
         "admin-token",
+        "jwt-secret",
+        "refresh-token-secret",
         "master-keys",
         "tokenfleet.db",
         "redis",
@@ -118,7 +120,7 @@ fn everything_in_the_data_directory_is_out_of_reach_for_others() {
         "redis/redis.log",
         "run",
     ];
-    assert_eq!(all.map(mode), [0; 8]);
+    assert_eq!(all.map(mode), [0; 10]);
 }
 
 #[test]
@@ -129,7 +131,12 @@ fn up_prints_neither_its_master_key_nor_its_admin_token() {
 
     let said = up.said();
 
-    for secret in ["admin-token", "master-keys"] {
+    for secret in [
+        "admin-token",
+        "jwt-secret",
+        "master-keys",
+        "refresh-token-secret",
+    ] {
         let file = site.path("tokenfleet-data").join(secret);
         let text = std::fs::read_to_string(file).expect("it is there");
         let secret = text.trim().rsplit(':').next().expect("it is not empty");

@@ -16,7 +16,7 @@ use testkit::{Database, Kind};
 use super::server::channel_path;
 use super::world::{Import, import};
 use super::{Server, World, until};
-use crate::harness::{ADMIN_TOKEN, MASTER_KEYS, Site};
+use crate::harness::{ADMIN_TOKEN, MASTER_KEYS, SIGNING, Site};
 
 const DATABASE_PASSWORD: &str = "needle-database-password";
 /// Credentials that the simulator takes at their word: the name of what happens stands in them.
@@ -90,9 +90,14 @@ async fn no_secret_is_in_logs_answers_or_any_file_of_the_data_directory() {
         assert!(!found.content.is_empty(), "{name}");
     }
     let own = |text: &Text| {
-        ["master-keys", "admin-token"]
-            .iter()
-            .any(|it| text.place.ends_with(it))
+        [
+            "master-keys",
+            "admin-token",
+            "jwt-secret",
+            "refresh-token-secret",
+        ]
+        .iter()
+        .any(|it| text.place.ends_with(it))
     };
     texts.extend(running);
     texts.extend(files.iter().map(|it| Text::of_file(it)));
@@ -144,6 +149,8 @@ async fn live_through_everything(world: &World, server: &Server) -> BTreeSet<Str
         simulator::META_APP_SECRET,
         simulator::TIKTOK_CLIENT_SECRET,
         ADMIN_TOKEN,
+        SIGNING[0].1,
+        SIGNING[1].1,
         MASTER_KEYS.rsplit(':').next().expect("a key"),
     ]
     .map(str::to_owned)
