@@ -87,6 +87,17 @@ impl Process {
         Ok(kill_process(self.id()?, Signal::CONT)?)
     }
 
+    /// Checks that it has not ended by itself.
+    ///
+    /// # Errors
+    ///
+    /// If it has: what depends on it would be waited for in vain.
+    pub fn ensure_runs(&self) -> anyhow::Result<()> {
+        let state = Stat::read(self.pid())?.state;
+        ensure!(state != "Z", "process {} has ended", self.pid());
+        Ok(())
+    }
+
     /// Whether it has ended within [`GRACE`].
     fn has_ended(&mut self) -> bool {
         let give_up_at = Instant::now() + GRACE;
@@ -266,6 +277,7 @@ pub fn peak_resident_mib(pid: u32) -> anyhow::Result<f64> {
 }
 
 struct Stat {
+    state: String,
     parent: u32,
     own: Duration,
     reaped: Duration,
@@ -282,6 +294,7 @@ impl Stat {
             Ok(Duration::from_secs_f64(sum / TICKS_PER_SECOND))
         };
         Ok(Self {
+            state: fields[0].to_owned(),
             parent: fields[1].parse()?,
             own: ticks(11)?,
             reaped: ticks(13)?,

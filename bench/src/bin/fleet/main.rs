@@ -75,12 +75,13 @@ async fn measure(args: Args) -> anyhow::Result<()> {
     let world = World::start(&args, &provider, &dir).await?;
     let worker = world.role(&["worker", "--queue", QUEUE], args.concurrency)?;
     let scheduler = world.role(&["scheduler"], 1)?;
+    let roles = [&worker, &scheduler];
 
     if args.warmup > 0 {
         world
             .seed("warm", args.warmup, args.tenants, &provider)
             .await?;
-        world.refreshed(args.warmup).await?;
+        world.refreshed(args.warmup, &roles).await?;
     }
     scheduler.pause()?;
     let paused_at = Instant::now();
@@ -100,7 +101,7 @@ async fn measure(args: Args) -> anyhow::Result<()> {
     let before = Cost::so_far(&pids)?;
     let started_at = world.store.now().await?;
     scheduler.resume()?;
-    world.refreshed(args.warmup + args.channels).await?;
+    world.refreshed(args.warmup + args.channels, &roles).await?;
     tokio::time::sleep(ACKNOWLEDGED).await;
     let cost = Cost::so_far(&pids)?.since(&before);
     let lags = world.lags(&tenants, started_at).await?;

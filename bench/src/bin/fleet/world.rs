@@ -180,12 +180,16 @@ impl World {
         Ok(lags)
     }
 
-    /// Waits until so many jobs have ended well.
-    pub(crate) async fn refreshed(&self, count: u32) -> anyhow::Result<()> {
+    /// Waits until so many jobs have ended well, as long as these roles run.
+    pub(crate) async fn refreshed(&self, count: u32, roles: &[&Process]) -> anyhow::Result<()> {
         let give_up_at = Instant::now() + LIMIT;
         loop {
             let totals = self.store.job_totals(None).await?;
             ensure!(totals.failed == 0, "{} jobs failed", totals.failed);
+            for role in roles {
+                role.ensure_runs()
+                    .context("a role refuses to run; is the program of this version?")?;
+            }
             if totals.completed >= u64::from(count) {
                 return Ok(());
             }
