@@ -182,8 +182,15 @@ fn command() -> Command {
         &std::fs::metadata("/proc/self").expect("Linux shows every process to itself"),
     ) == 0;
     if root {
-        let mut command = Command::new("runuser");
-        command.args(["-u", "postgres", "--"]);
+        // Not `runuser`: it stays in between, and when a terminal or `timeout` ends the whole
+        // group, it kills the script two seconds later, at work or not.
+        let mut command = Command::new("setpriv");
+        command.args([
+            "--reuid=postgres",
+            "--regid=postgres",
+            "--init-groups",
+            "--",
+        ]);
         command
     } else {
         Command::new("env")
