@@ -8,6 +8,7 @@
 
 mod access;
 mod accounts;
+mod attempts;
 mod caller;
 mod cors;
 mod dispatch;
@@ -21,6 +22,7 @@ mod origin;
 mod problem;
 mod proxies;
 mod purge;
+mod reads;
 mod repeat;
 mod routes;
 mod table;
@@ -48,6 +50,7 @@ use tokio_util::sync::CancellationToken;
 use vault::Vault;
 
 use crate::accounts::Standings;
+use crate::reads::Reads;
 use crate::tokens::Flights;
 
 pub use access::Right;
@@ -94,6 +97,9 @@ pub struct ApiSettings {
     pub trusted_proxies: Vec<Network>,
     /// Origins of browsers that may call: `https://app.example.com`, or `*` for all. None by default.
     pub cors_origins: Vec<String>,
+    /// How often the audit log gets a line about reads of one channel's token by one account;
+    /// zero tells each.
+    pub audit_reads_every: Duration,
     /// How long a one-time token lives.
     pub one_time_ttl: Duration,
     /// The platform's own Facturify account (S0); `None` if it has none.
@@ -117,6 +123,7 @@ impl ApiSettings {
             rate_limits: RateLimits::default(),
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
+            audit_reads_every: Duration::from_hours(1),
             one_time_ttl: Duration::from_secs(10),
             facturify: None,
             request_timeout: Duration::from_secs(75),
@@ -134,6 +141,7 @@ pub(crate) struct App(Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) deps: Deps,
     flights: Flights,
+    reads: Reads,
     pub(crate) stopping: CancellationToken,
     standings: Standings,
 }
@@ -143,6 +151,7 @@ impl App {
         Self(Arc::new(Shared {
             deps,
             flights: Flights::default(),
+            reads: Reads::default(),
             stopping,
             standings: Standings::default(),
         }))
@@ -166,6 +175,11 @@ impl App {
     /// What the database said lately of those who ask; to be forgotten by who changes it.
     pub(crate) fn standings(&self) -> &Standings {
         &self.0.standings
+    }
+
+    /// Who read which token how often.
+    pub(crate) fn reads(&self) -> &Reads {
+        &self.0.reads
     }
 
     /// Fires when the process ends: who waits for a job answers 202 at once.

@@ -8,6 +8,7 @@ use http::Method;
 
 use crate::App;
 use crate::access::Right;
+use crate::attempts::{self, Attempts};
 use crate::gate::{self, Gate};
 
 /// One address as the table has it.
@@ -24,11 +25,18 @@ pub struct Address {
     pub action: Option<&'static str>,
 }
 
+/// An address, who answers it, and which calls of it count as attempts to log in.
+struct Row {
+    address: Address,
+    handler: MethodRouter<App>,
+    attempts: Option<Attempts>,
+}
+
 /// Addresses with those who answer them.
 #[derive(Default)]
 pub(crate) struct Table {
     prefix: &'static str,
-    rows: Vec<(Address, MethodRouter<App>)>,
+    rows: Vec<Row>,
 }
 
 impl Table {
@@ -94,6 +102,23 @@ impl Table {
         self.row(method, path, (None, None), handler)
     }
 
+    /// The row before takes passwords, or what is as good: its calls are limited strictly.
+    pub(crate) fn strictly(self) -> Self {
+        self.counting(Attempts::All)
+    }
+
+    /// The row before renews tokens: its failed calls are limited strictly.
+    pub(crate) fn strictly_if_failed(self) -> Self {
+        self.counting(Attempts::Failed)
+    }
+
+    fn counting(mut self, attempts: Attempts) -> Self {
+        if let Some(row) = self.rows.last_mut() {
+            row.attempts = Some(attempts);
+        }
+        self
+    }
+
     /// This table and then another.
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.rows.extend(other.rows);
@@ -102,19 +127,21 @@ impl Table {
 
     /// What the rows say, in their order.
     pub(crate) fn addresses(self) -> impl Iterator<Item = Address> {
-        self.rows.into_iter().map(|(address, _)| address)
+        self.rows.into_iter().map(|row| row.address)
     }
 
     /// The rows as a router, each behind its gate.
     pub(crate) fn into_router(self, app: &App) -> Router<App> {
-        let add = |router: Router<App>, (address, handler): (Address, MethodRouter<App>)| {
-            let handler = match address.right {
-                Some(right) => {
-                    let gate = Gate::new(app.clone(), right, address.action);
-                    handler.route_layer(from_fn_with_state(gate, gate::admit))
-                }
-                None => handler,
-            };
+        let add = |router: Router<App>, row: Row| {
+            let (mut handler, address) = (row.handler, row.address);
+            if let Some(right) = address.right {
+                let gate = Gate::new(app.clone(), right, address.action);
+                handler = handler.route_layer(from_fn_with_state(gate, gate::admit));
+            }
+            if let Some(counted) = row.attempts {
+                let limit = from_fn_with_state((app.clone(), counted), attempts::limit);
+                handler = handler.route_layer(limit);
+            }
             router.route(&address.path, handler)
         };
         self.rows.into_iter().fold(Router::new(), add)
@@ -138,7 +165,11 @@ impl Table {
             right,
             action,
         };
-        self.rows.push((address, on(filter, handler)));
+        self.rows.push(Row {
+            address,
+            handler: on(filter, handler),
+            attempts: None,
+        });
         self
     }
 }

@@ -1,7 +1,7 @@
 //! How often somebody may ask: limits that all processes of the API share.
 //!
-//! While Redis is away nobody can count. Then what guards a password stays shut,
-//! and everything else is open.
+//! While Redis is away nobody can count, and calls are not limited; attempts to log in are
+//! another matter, see `attempts`.
 
 use std::time::Duration;
 
@@ -42,6 +42,8 @@ impl Default for RateLimits {
 /// What kind of calls an address takes, each with a quota of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bucket {
+    /// Attempts to prove who one is; see `attempts`.
+    Auth,
     /// Reads of channels' tokens.
     TokenReads,
     /// Everything else.
@@ -58,15 +60,18 @@ impl Bucket {
     }
 
     /// Part of the key, and the name of the policy in the headers.
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::Auth => "auth",
             Self::TokenReads => "reads",
             Self::Calls => "calls",
         }
     }
 
-    const fn quota(self, limits: RateLimits) -> Quota {
+    /// How many calls a minute.
+    pub(crate) const fn quota(self, limits: RateLimits) -> Quota {
         Quota::per_minute(match self {
+            Self::Auth => limits.auth_per_minute,
             Self::TokenReads => limits.token_reads_per_minute,
             Self::Calls => limits.per_minute,
         })
@@ -132,13 +137,7 @@ pub(crate) async fn spend(
         .spend(bucket.name(), &caller.account(), quota)
         .await
     {
-        Ok(left) => Spent {
-            bucket,
-            quota,
-            left,
-        }
-        .checked()
-        .map(Some),
+        Ok(left) => Spent::new(bucket, quota, left).checked().map(Some),
         Err(error) => {
             tracing::debug!(
                 error = &error as &dyn std::error::Error,
@@ -150,7 +149,21 @@ pub(crate) async fn spend(
 }
 
 impl Spent {
-    fn checked(self) -> Result<Self, Problem> {
+    /// What a bucket said to one call.
+    pub(crate) const fn new(bucket: Bucket, quota: Quota, left: Allowance) -> Self {
+        Self {
+            bucket,
+            quota,
+            left,
+        }
+    }
+
+    /// Passes if the call was allowed.
+    ///
+    /// # Errors
+    ///
+    /// A 429 that says when the next one is.
+    pub(crate) fn checked(self) -> Result<Self, Problem> {
         if self.left.allowed {
             Ok(self)
         } else {

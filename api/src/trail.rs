@@ -41,6 +41,11 @@ impl Trail {
         }
     }
 
+    /// The account.
+    pub(crate) fn actor(&self) -> &str {
+        &self.actor
+    }
+
     /// The same, by this account.
     pub(crate) fn by(self, actor: String) -> Self {
         Self { actor, ..self }

@@ -45,6 +45,7 @@ pub const ALL: &[Setting] = &[
     s("api.metrics_token", ADMIN_TOKEN, "Bearer token for `/metrics` where the API does not listen on loopback."),
     s("api.cors_origins", Origins, "Origins of browsers that may call the API; none by default."),
     s("api.trusted_proxies", Networks, "Proxies whose `X-Forwarded-For` is believed."),
+    s("api.audit_reads_every", span(Duration::ZERO, DAY), "How often the audit log gets a line about reads of one channel's token by one account, with their number; `0s` tells each read."),
     s("api.rate_limit.auth_per_minute", whole(1, 1_000_000), "Calls a minute to log-in and the like, per address and per account."),
     s("api.rate_limit.token_reads_per_minute", whole(1, 10_000_000), "Reads of channels' tokens a minute, per account."),
     s("api.rate_limit.per_minute", whole(1, 10_000_000), "All other calls a minute, per account."),

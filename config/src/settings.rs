@@ -104,6 +104,9 @@ pub struct Api {
     pub cors_origins: Vec<String>,
     /// Addresses or networks (CIDR) whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<String>,
+    /// How often the audit log gets a line about reads of one channel's token by one account.
+    #[serde(deserialize_with = "millis")]
+    pub audit_reads_every: Duration,
     /// Limits on calls.
     pub rate_limit: RateLimit,
 }

@@ -11,6 +11,7 @@ use store::{Rotation, Spend, User};
 
 use crate::App;
 use crate::access::Rights;
+use crate::attempts;
 use crate::caller::{self, Who};
 use crate::extract::{Form, OptionalForm, Params};
 use crate::problem::Problem;
@@ -70,6 +71,7 @@ pub(super) async fn login(
     Form(body): Form<LoginBody>,
 ) -> Result<Json<TokenPair>, Problem> {
     let email = body.correo.trim().to_lowercase();
+    attempts::on_account(&app, &email).await?;
     let found = app.store.login_of(&email).await?;
     let hash = found.as_ref().map(|login| login.password_hash.clone());
     let right = app.accounts.passwords.verify(body.password, hash).await;

@@ -10,8 +10,10 @@ use serde::Serialize;
 use crate::App;
 use crate::facturify;
 use crate::problem::Problem;
+use crate::reads;
 use crate::repeat::ShownOnce;
 use crate::tokens::Token;
+use crate::trail::Trail;
 
 /// A token that was obtained or refreshed.
 #[derive(Serialize)]
@@ -60,8 +62,10 @@ pub(super) struct Valid {
 }
 
 /// Gives a valid token, refreshed first if needed (S0.3).
-pub(super) async fn show(State(app): State<App>) -> Result<Json<Valid>, Problem> {
+pub(super) async fn show(State(app): State<App>, trail: Trail) -> Result<Json<Valid>, Problem> {
     let token = facturify::valid(&app).await?;
+    let target = "facturify/auth/token".to_owned();
+    reads::note(&app, &trail, token.held.channel.uid, target);
     Ok(Json(Valid {
         token: token.secret.expose_secret().to_owned(),
         ttl: token.ttl.unwrap_or_default().as_secs(),

@@ -11,6 +11,7 @@ use store::Login;
 use super::people::PersonView;
 use super::register;
 use crate::App;
+use crate::attempts;
 use crate::caller::{Caller, Who};
 use crate::extract::Form;
 use crate::problem::Problem;
@@ -75,6 +76,7 @@ pub(super) async fn password(
     let Who::User { uid, session } = caller.who else {
         return Err(Problem::forbidden("Only a person has a password."));
     };
+    attempts::on_account(&app, &caller.account()).await?;
     let login = login(&app, &caller).await?;
     let passwords = &app.accounts.passwords;
     if !passwords

@@ -82,11 +82,16 @@ fn of_everybody() -> Table {
 fn of_sessions(prefix: &'static str) -> Table {
     Table::under(prefix)
         .open(Method::POST, "/register", register::register)
+        .strictly()
         .open(Method::POST, "/accept-invitation", register::accept)
+        .strictly()
         .open(Method::POST, "/login", auth::login)
+        .strictly()
         .open(Method::POST, "/refresh", auth::refresh)
+        .strictly_if_failed()
         .open(Method::POST, "/logout", auth::logout)
         .open(Method::POST, "/service-token/refresh", auth::service_access)
+        .strictly_if_failed()
 }
 
 fn of_people() -> Table {
@@ -99,6 +104,7 @@ fn of_people() -> Table {
     Table::under("/api/v1")
         .get("/me", Oneself, me::show)
         .post("/me/password", Person, None, me::password)
+        .strictly()
         .get(USERS, Manage, users::list)
         .post(USERS, Manage, None, invitations::create)
         .patch(USER, Manage, None, users::patch)

@@ -11,6 +11,7 @@ use store::{AcceptError, Admission, NewUser, RegisterError};
 
 use super::people::PersonView;
 use crate::App;
+use crate::attempts;
 use crate::caller;
 use crate::extract::{Form, Text, email};
 use crate::problem::{FieldError, Problem};
@@ -40,6 +41,7 @@ pub(super) async fn register(
     Form(body): Form<RegisterBody>,
 ) -> Result<Response, Problem> {
     let (name, email) = check(&body).map_err(Problem::invalid)?;
+    attempts::on_account(&app, &email).await?;
     let admission = admission(&app, body.bootstrap_token.as_ref());
     // A closed door costs no hash.
     let first = app.store.has_no_users().await?;

@@ -12,15 +12,17 @@ use futures::StreamExt as _;
 use futures::stream;
 use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
-use store::Held;
+use store::{Held, Tenant};
 
 use crate::App;
 use crate::dispatch::{self, Wish};
 use crate::extract::{InChannel, InTenant, Input, OnChannel, Params, within};
 use crate::limits::{MIN_TTL_DEFAULT_SECS, MIN_TTL_MAX_SECS, TOKENS_MAX};
 use crate::problem::{FieldError, Problem};
+use crate::reads;
 use crate::repeat::ShownOnce;
-use crate::tokens::{self, TokenView, etag, is_known};
+use crate::tokens::{self, Token, TokenView, etag, is_known};
+use crate::trail::Trail;
 
 /// Tokens of one batch that are settled at the same time.
 const AT_ONCE: usize = 32;
@@ -38,6 +40,7 @@ pub(super) struct TokenQuery {
 pub(super) async fn show(
     State(app): State<App>,
     InChannel(tenant, name): InChannel,
+    trail: Trail,
     Params(query): Params<TokenQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -45,12 +48,19 @@ pub(super) async fn show(
     let held = app.store.held(tenant.uid, &name).await?;
     let held = held.ok_or_else(|| Problem::not_found("channel"))?;
     let token = tokens::valid(&app, held, min_ttl).await?;
+    note(&app, &trail, &tenant, &token);
     let etag = etag(&token);
     if is_known(&headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
     }
     let view = Json(TokenView::from(&token));
     Ok(([(header::ETAG, etag)], view).into_response())
+}
+
+fn note(app: &App, trail: &Trail, tenant: &Tenant, token: &Token) {
+    let channel = &token.held.channel;
+    let target = format!("tenants/{}/channels/{}/token", tenant.id, channel.id);
+    reads::note(app, trail, channel.uid, target);
 }
 
 fn min_ttl(secs: Option<i64>) -> Result<Duration, FieldError> {
@@ -95,6 +105,7 @@ enum Outcome {
 pub(super) async fn show_many(
     State(app): State<App>,
     InTenant(tenant): InTenant,
+    trail: Trail,
     Input(body): Input<ManyBody>,
 ) -> Result<ShownOnce<ManyView>, Problem> {
     let min_ttl = min_ttl(body.min_ttl).map_err(|error| Problem::invalid(vec![error]))?;
@@ -116,7 +127,7 @@ pub(super) async fn show_many(
     let items = stream::iter(body.channel_ids)
         .map(|id| {
             let held = held.get(&id).cloned();
-            item(&app, id, held, min_ttl)
+            item(&app, (&tenant, &trail), (id, held), min_ttl)
         })
         .buffered(AT_ONCE)
         .collect()
@@ -124,13 +135,21 @@ pub(super) async fn show_many(
     Ok(ShownOnce(ManyView { items }))
 }
 
-async fn item(app: &App, channel_id: String, held: Option<Held>, min_ttl: Duration) -> ItemView {
+async fn item(
+    app: &App,
+    (tenant, trail): (&Tenant, &Trail),
+    (channel_id, held): (String, Option<Held>),
+    min_ttl: Duration,
+) -> ItemView {
     let token = match held {
         Some(held) => tokens::valid(app, held, min_ttl).await,
         None => Err(Problem::not_found("channel")),
     };
     let outcome = match token {
-        Ok(token) => Outcome::Token(TokenView::from(&token)),
+        Ok(token) => {
+            note(app, trail, tenant, &token);
+            Outcome::Token(TokenView::from(&token))
+        }
         Err(problem) => Outcome::Refused {
             error: problem.code(),
         },

@@ -12,6 +12,11 @@ testkit::each_database!(
     s1_6_an_account_beyond_its_quota_is_told_when_to_come_back,
     s1_6_every_answer_says_what_is_left_of_the_quota,
     s1_6_while_redis_is_away_reads_are_not_limited,
+    s1_6_attempts_to_log_in_are_limited_per_address_and_per_account,
+    s1_6_only_failed_renewals_count,
+    s1_6_while_redis_is_away_nobody_logs_in,
+    behind_a_trusted_proxy_each_client_has_its_own_limit,
+    reads_of_tokens_are_in_the_audit_log,
     s1_8_browsers_of_other_origins_are_let_in_only_where_a_setting_says_so,
     every_answer_carries_the_headers_that_keep_browsers_careful,
     a_repeated_request_is_answered_with_the_first_answer,
@@ -73,6 +78,106 @@ async fn s1_6_while_redis_is_away_reads_are_not_limited(database: Database) {
         let answer = world.get(TENANTS).await;
         assert_eq!((answer.status, answer.header("ratelimit")), (200, ""));
     }
+}
+
+async fn strict(database: Database, trusted: &[&str]) -> World {
+    let mut settings = settings();
+    settings.rate_limits.auth_per_minute = 3;
+    settings.trusted_proxies = trusted.iter().map(|text| text.parse().unwrap()).collect();
+    let setup = Setup {
+        settings,
+        ..Setup::default()
+    };
+    World::with(database, setup).await
+}
+
+/// A log-in that fails, by way of a proxy that says it was called from there.
+async fn log_in(world: &World, email: &str, from: &str) -> Answer {
+    let body = json!({"correo": email, "password": "not-the-password"});
+    let request = world.anonymous(Method::POST, "/auth/login").json(&body);
+    send(request.header("x-forwarded-for", from)).await
+}
+
+async fn s1_6_attempts_to_log_in_are_limited_per_address_and_per_account(database: Database) {
+    let kind = database.kind();
+    let world = strict(database, &[]).await;
+    for number in 0..3 {
+        let email = format!("a{number}@example.org");
+        assert_eq!(log_in(&world, &email, "").await.status, 401);
+    }
+    let of_the_address = log_in(&world, "b@example.org", "").await;
+
+    let world = strict(Database::migrated(kind).await, &["127.0.0.1"]).await;
+    for number in 0..3 {
+        let from = format!("192.0.2.{number}");
+        assert_eq!(log_in(&world, "a@example.org", &from).await.status, 401);
+    }
+    let of_the_account = log_in(&world, "A@example.org", "192.0.2.9").await;
+
+    for refused in [of_the_address, of_the_account] {
+        assert_eq!(refused.problem(), problem(429, "too_many_requests", &[]));
+        let pause: u64 = refused.header("retry-after").parse().unwrap();
+        assert!((1..=20).contains(&pause), "{pause}");
+        assert_eq!(refused.header("ratelimit-policy"), r#""auth";q=3;w=60"#);
+    }
+}
+
+async fn s1_6_only_failed_renewals_count(database: Database) {
+    let world = strict(database, &[]).await;
+    let renew = || {
+        let request = world.anonymous(Method::POST, "/api/auth/refresh");
+        send(request.json(&json!({"refresh_token": "guess"})))
+    };
+
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        statuses.push(renew().await.status);
+    }
+
+    assert_eq!(statuses, [401, 401, 401, 429]);
+}
+
+async fn s1_6_while_redis_is_away_nobody_logs_in(database: Database) {
+    let mut world = strict(database, &[]).await;
+    world.redis.halt(Data::Lost).await.unwrap();
+
+    let refused = log_in(&world, "a@example.org", "").await;
+
+    assert_eq!(refused.problem(), problem(503, "unavailable", &[]));
+}
+
+async fn behind_a_trusted_proxy_each_client_has_its_own_limit(database: Database) {
+    let world = strict(database, &["127.0.0.0/8"]).await;
+    for number in 0..3 {
+        let email = format!("a{number}@example.org");
+        log_in(&world, &email, "203.0.113.1").await;
+    }
+
+    let same = log_in(&world, "b@example.org", "203.0.113.1").await;
+    let forged = log_in(&world, "c@example.org", "192.0.2.1, 203.0.113.1").await;
+    let other = log_in(&world, "d@example.org", "203.0.113.2").await;
+
+    assert_eq!((same.status, forged.status, other.status), (429, 429, 401));
+}
+
+async fn reads_of_tokens_are_in_the_audit_log(database: Database) {
+    let world = World::start(database).await;
+    let tenant = world.tenant("t1").await;
+    world.tiktok(&tenant, "a", 3600).await;
+    let path = "/api/v1/tenants/t1/channels/a/token";
+
+    for _ in 0..5 {
+        reveal(world.request(Method::GET, path)).await;
+    }
+
+    let log = "/api/v1/audit?action=token.read";
+    let is_there = |answer: &Answer| answer.json()["items"] != json!([]);
+    let log = world.until(log, is_there).await.json();
+    let items = log["items"].as_array().unwrap();
+    assert_eq!(items.len(), 1, "{log}");
+    assert_eq!(items[0]["target"], "tenants/t1/channels/a/token");
+    assert_eq!(items[0]["actor"], "admin");
+    assert_eq!(items[0]["details"], json!({"reads": 1}));
 }
 
 async fn s1_8_browsers_of_other_origins_are_let_in_only_where_a_setting_says_so(

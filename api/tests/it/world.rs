@@ -69,6 +69,7 @@ impl Default for Setup {
 pub(crate) fn settings() -> ApiSettings {
     let mut settings = ApiSettings::new(ADMIN.into());
     settings.rate_limits.per_minute = 10_000_000;
+    settings.rate_limits.auth_per_minute = 1_000_000;
     settings
 }
 

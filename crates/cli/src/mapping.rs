@@ -184,6 +184,7 @@ pub(crate) fn api(settings: &Settings, admin_token: SecretString) -> ApiSettings
         },
         trusted_proxies: networks(&settings.api.trusted_proxies),
         cors_origins: settings.api.cors_origins.clone(),
+        audit_reads_every: settings.api.audit_reads_every,
         one_time_ttl: settings.auth.onetime_token_expires_in,
         facturify: facturify_account(&settings.providers.facturify),
         request_timeout: LONGEST_WAIT + BESIDE_THE_WAIT,

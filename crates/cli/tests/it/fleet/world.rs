@@ -82,6 +82,7 @@ impl World {
             .env("TOKENFLEET_ADMIN_TOKEN", ADMIN_TOKEN)
             // Tests ask more often than people do.
             .env("TOKENFLEET_API__RATE_LIMIT__PER_MINUTE", "10000000")
+            .env("TOKENFLEET_API__RATE_LIMIT__AUTH_PER_MINUTE", "1000000")
             .signing()
             .env("TOKENFLEET_SCHEDULER__INTERVAL", "100ms")
             .env("TOKENFLEET_WORKER__RETRY_BASE", "100ms")
