@@ -117,7 +117,7 @@ pub const ALL: &[Setting] = &[
 
     s("webhooks.allow_private", Switch, "Whether webhooks may go to private addresses."),
 
-    s("client.server", Web, "Server that `tenant`, `channel`, `schedule`, `job` and `stats` talk to; else the API's own address.").also(&[named("TOKENFLEET_SERVER")]),
+    s("client.server", Web, "Server that the commands for people talk to, such as `tenant` and `channel`; else the API's own address.").also(&[named("TOKENFLEET_SERVER")]),
 ];
 
 const MILLISECOND: Duration = Duration::from_millis(1);

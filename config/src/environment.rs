@@ -67,6 +67,18 @@ pub fn on_path(name: &str) -> Option<PathBuf> {
         .find(runs)
 }
 
+/// Where this user's programs keep what is theirs: `tokenfleet` under `XDG_CONFIG_HOME`, else under
+/// `~/.config` (XDG Base Directory Specification). `None` for a user without a home.
+#[must_use]
+pub fn user_directory() -> Option<PathBuf> {
+    let set = |name: &str| {
+        let path = PathBuf::from(std::env::var_os(name)?);
+        path.is_absolute().then_some(path)
+    };
+    let base = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")))?;
+    Some(base.join("tokenfleet"))
+}
+
 // Variables of a process hold secrets that are none of ours.
 impl std::fmt::Debug for Environment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

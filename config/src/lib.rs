@@ -31,7 +31,7 @@ mod settings;
 mod source;
 mod values;
 
-pub use environment::{Environment, on_path};
+pub use environment::{Environment, on_path, user_directory};
 pub use error::SettingsError;
 pub use kind::Kind;
 pub use load::{LoadOptions, Loaded, Override};

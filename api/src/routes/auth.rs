@@ -88,7 +88,7 @@ fn disabled() -> Problem {
         StatusCode::FORBIDDEN,
         "account_disabled",
         "This account is disabled",
-        "An owner of your tenant can enable it again.",
+        "This account is disabled; an owner of your tenant can enable it again.",
     )
 }
 

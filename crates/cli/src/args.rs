@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 use config::{LoadOptions, Loaded, Override, Settings};
 
 use crate::commands::{
-    api, channel, config_check, demo, doctor, job, keys, migrate, schedule, scheduler, simulate,
-    stats, tenant, up, worker,
+    api, channel, config_check, demo, doctor, job, keys, login, logout, migrate, schedule,
+    scheduler, service_token, simulate, stats, tenant, token, up, user, worker,
 };
 
 const EXAMPLES: &str = "\
@@ -77,6 +77,16 @@ pub(crate) enum Command {
     Job(job::Args),
     /// Job counts and refresh statistics
     Stats(stats::Args),
+    /// Log in at a server; later commands use it
+    Login(login::Args),
+    /// Log out of a server
+    Logout(logout::Args),
+    /// People of a tenant
+    User(user::Args),
+    /// Long-lived tokens of programs
+    ServiceToken(service_token::Args),
+    /// Look into a token
+    Token(token::Args),
 }
 
 impl Global {

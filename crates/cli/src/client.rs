@@ -2,48 +2,40 @@
 
 mod address;
 mod answer;
+mod bearer;
+mod flags;
 mod http;
+mod logins;
+mod open;
 
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use reqwest::{Method, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use crate::args::Global;
 use crate::output::{note, say};
 use crate::table::{Column, of_fields, of_objects};
 
-pub(crate) use address::url_of;
+use bearer::Bearer;
+
+pub(crate) use address::{base, load, url_of};
+pub(crate) use flags::{PlaceArgs, ServerArgs};
 pub(crate) use http::http_client;
+pub(crate) use logins::{Login, Logins, write_private};
 
 /// Longer than the longest `wait` of a request.
 const TIMEOUT: Duration = Duration::from_secs(80);
 /// The largest page that the API gives.
 const PAGE_MAX: u32 = 200;
 
-/// Flags of every command that talks to a server.
-#[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Server")]
-pub(crate) struct ServerArgs {
-    /// Its address [default: `TOKENFLEET_SERVER`, else the API of this machine's settings]
-    #[arg(long, global = true, value_name = "URL")]
-    server: Option<String>,
-    /// File with the bearer token [default: `TOKENFLEET_ADMIN_TOKEN`, else the data directory's]
-    #[arg(long, global = true, value_name = "FILE")]
-    token_file: Option<std::path::PathBuf>,
-    /// JSON instead of tables
-    #[arg(long, global = true)]
-    json: bool,
-}
-
 /// A server and the right to talk to it.
 #[derive(Debug)]
 pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
-    token: SecretString,
+    bearer: Bearer,
     json: bool,
 }
 
@@ -51,21 +43,6 @@ pub(crate) struct Client {
 pub(crate) type Query<'q> = &'q [(&'q str, Option<String>)];
 
 impl Client {
-    /// The server of these flags and settings.
-    ///
-    /// # Errors
-    ///
-    /// If the address is none, or there is no token for it.
-    pub(crate) fn new(global: &Global, args: &ServerArgs) -> anyhow::Result<Self> {
-        let target = address::target(global, args.server.as_deref(), args.token_file.as_deref())?;
-        Ok(Self {
-            http: http_client(TIMEOUT)?,
-            base: target.base,
-            token: target.token,
-            json: args.json,
-        })
-    }
-
     /// Asks for something.
     ///
     /// # Errors
@@ -88,22 +65,36 @@ impl Client {
         body: Option<&Value>,
     ) -> anyhow::Result<Value> {
         let url = self.url(path, query)?;
+        let request = (method, url, body);
+        let answer = self.send(&request, self.bearer.token()).await?;
+        if answer.status() == StatusCode::UNAUTHORIZED
+            && let Some(token) = self.bearer.renewed(&self.http, &self.base).await?
+        {
+            return answer::read(self.send(&request, &token).await?).await;
+        }
+        answer::read(answer).await
+    }
+
+    async fn send(
+        &self,
+        (method, url, body): &(Method, Url, Option<&Value>),
+        token: &SecretString,
+    ) -> anyhow::Result<Response> {
         let mut request = self
             .http
-            .request(method, url)
-            .bearer_auth(self.token.expose_secret());
+            .request(method.clone(), url.clone())
+            .bearer_auth(token.expose_secret());
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answer = request.send().await.map_err(|error| {
+        request.send().await.map_err(|error| {
             let context = format!(
                 "no server answers at {}; is one running there? (tokenfleet up, --server, \
                  TOKENFLEET_SERVER)",
                 self.base
             );
             anyhow::Error::new(error.without_url()).context(context)
-        })?;
-        answer::read(answer).await
+        })
     }
 
     /// Asks for a list, page by page, up to `limit` items, and shows it.

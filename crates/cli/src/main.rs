@@ -3,6 +3,7 @@
 
 mod accounts;
 mod args;
+mod ask;
 mod client;
 mod commands;
 mod data_dir;
@@ -65,5 +66,10 @@ async fn run(global: Global, command: Command) -> anyhow::Result<ExitCode> {
         Command::Schedule(args) => commands::schedule::run(&global, args).await,
         Command::Job(args) => commands::job::run(&global, args).await,
         Command::Stats(args) => commands::stats::run(&global, args).await,
+        Command::Login(args) => commands::login::run(&global, args).await,
+        Command::Logout(args) => commands::logout::run(&global, args).await,
+        Command::User(args) => commands::user::run(&global, args).await,
+        Command::ServiceToken(args) => commands::service_token::run(&global, args).await,
+        Command::Token(args) => commands::token::run(args),
     }
 }

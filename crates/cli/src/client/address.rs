@@ -6,27 +6,29 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use config::{Loaded, Override};
 use reqwest::Url;
-use secrecy::SecretString;
 use url::Host;
 
+use super::bearer::Bearer;
+use super::logins::Logins;
 use crate::args::Global;
 use crate::data_dir;
 
-/// A server's address and the bearer token for it.
-#[derive(Debug)]
-pub(super) struct Target {
-    pub(super) base: Url,
-    pub(super) token: SecretString,
+/// The settings, with the server of the flags.
+///
+/// # Errors
+///
+/// One message about the setting that is wrong.
+pub(crate) fn load(global: &Global, server: Option<&str>) -> anyhow::Result<Loaded> {
+    let set = server.map(|url| Override::new("client.server", "--server", url));
+    global.load(set.into_iter().collect())
 }
 
-/// The target of the flags and settings.
-pub(super) fn target(
-    global: &Global,
-    server: Option<&str>,
-    token_file: Option<&Path>,
-) -> anyhow::Result<Target> {
-    let set = server.map(|url| Override::new("client.server", "--server", url));
-    let loaded = global.load(set.into_iter().collect())?;
+/// The server's address.
+///
+/// # Errors
+///
+/// If it is none.
+pub(crate) fn base(loaded: &Loaded) -> anyhow::Result<Url> {
     let settings = &loaded.settings;
     let base = settings
         .client
@@ -35,9 +37,7 @@ pub(super) fn target(
         .or(settings.api.public_url.as_ref())
         .cloned()
         .unwrap_or_else(|| url_of(settings.api.bind));
-    let base = Url::parse(&base).with_context(|| format!("{base} is no address"))?;
-    let token = token(&loaded, token_file, is_local(&base))?;
-    Ok(Target { base, token })
+    Url::parse(&base).with_context(|| format!("{base} is no address"))
 }
 
 /// Where a server that listens at `address` can be reached from this machine.
@@ -50,21 +50,36 @@ pub(crate) fn url_of(address: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(ip, address.port()))
 }
 
-/// The data directory's token opens the server of this machine; no other is told it.
-fn token(loaded: &Loaded, file: Option<&Path>, local: bool) -> anyhow::Result<SecretString> {
+/// What is shown to the server: what is named, what is set, what was saved for it, and for the
+/// server of this machine what its data directory has. No other server is told that.
+///
+/// # Errors
+///
+/// If there is nothing.
+pub(super) fn bearer(loaded: &Loaded, file: Option<&Path>, base: &Url) -> anyhow::Result<Bearer> {
     if let Some(file) = file {
-        return data_dir::read(file)?.with_context(|| format!("there is no {}", file.display()));
+        let token = data_dir::read(file)?;
+        let token = token.with_context(|| format!("there is no {}", file.display()))?;
+        return Ok(Bearer::Fixed(token));
     }
     if let Some(token) = &loaded.settings.api.admin_token {
-        return Ok(token.clone());
+        return Ok(Bearer::Fixed(token.clone()));
+    }
+    if let Some(logins) = Logins::of_user()
+        && let Some(login) = logins.at(base)?
+    {
+        return Ok(Bearer::Saved { logins, login });
     }
     let own = data_dir::admin_token_file(&loaded.settings.data_dir);
-    if local && let Some(token) = data_dir::read(&own)? {
-        return Ok(token);
+    if is_local(base)
+        && let Some(token) = data_dir::read(&own)?
+    {
+        return Ok(Bearer::Fixed(token));
     }
     bail!(
-        "there is no bearer token for it: give --token-file FILE, set TOKENFLEET_ADMIN_TOKEN, or, \
-         for the `up` of this machine, --data-dir with its data directory (looked for {})",
+        "there is no bearer token for it: log in (tokenfleet login --server {base} --email …), give \
+         --token-file FILE, set TOKENFLEET_ADMIN_TOKEN, or, for the `up` of this machine, --data-dir \
+         with its data directory (looked for {})",
         own.display()
     )
 }

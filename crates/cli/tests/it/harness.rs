@@ -1,6 +1,6 @@
 //! Starts the program in a directory of its own, with an environment of its own.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -75,6 +75,20 @@ impl Site {
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         let output = self.command(arguments).output().expect("it can be started");
         Ended::from(output)
+    }
+
+    /// Runs it to its end with this on its standard input.
+    pub(crate) fn fed(&self, arguments: &[&str], input: &str) -> Ended {
+        let mut command = self.command(arguments);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it can be started");
+        let mut stdin = child.stdin.take().expect("it is piped");
+        stdin.write_all(input.as_bytes()).expect("it reads");
+        drop(stdin);
+        Ended::from(child.wait_with_output().expect("it is our child"))
     }
 
     /// Runs it to a good end.

@@ -3,6 +3,7 @@
 mod demo;
 mod fleet;
 mod harness;
+mod people;
 mod refusals;
 mod roles;
 mod tools;
