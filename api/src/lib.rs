@@ -104,6 +104,8 @@ pub struct ApiSettings {
     pub one_time_ttl: Duration,
     /// The platform's own Facturify account (S0); `None` if it has none.
     pub facturify: Option<FacturifyAccount>,
+    /// Whether webhooks may go to private addresses.
+    pub webhooks_allow_private: bool,
     /// How long a request may take in all; at least five seconds more than the longest `wait` (60 s).
     pub request_timeout: Duration,
     /// Completed jobs that a tenant's list shows.
@@ -126,6 +128,7 @@ impl ApiSettings {
             audit_reads_every: Duration::from_hours(1),
             one_time_ttl: Duration::from_secs(10),
             facturify: None,
+            webhooks_allow_private: false,
             request_timeout: Duration::from_secs(75),
             keep_completed: 10,
             keep_failed: 50,

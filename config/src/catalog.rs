@@ -116,6 +116,10 @@ pub const ALL: &[Setting] = &[
     s("auth.registration", Choice(&["closed", "open"]), "Whether people may register themselves after the first one.").also(&[named("REGISTRATION")]),
 
     s("webhooks.allow_private", Switch, "Whether webhooks may go to private addresses."),
+    s("webhooks.timeout", span(SECOND, HOUR), "How long a receiver may take to answer."),
+    s("webhooks.retry_base", span(MILLISECOND, HOUR), "First pause between two tries of an event; each is six times as long as the one before, up to 10 h."),
+    s("webhooks.max_attempts", whole(1, 25), "Tries of an event at one endpoint, the first included; 8 take about a day."),
+    s("webhooks.disable_after", span(SECOND, CENTURY), "How long every call to an endpoint may fail until it is not called any more."),
 
     s("client.server", Web, "Server that the commands for people talk to, such as `tenant` and `channel`; else the API's own address.").also(&[named("TOKENFLEET_SERVER")]),
 ];

@@ -227,6 +227,17 @@ pub enum Registration {
 pub struct Webhooks {
     /// Whether they may go to private addresses.
     pub allow_private: bool,
+    /// How long a receiver may take.
+    #[serde(deserialize_with = "millis")]
+    pub timeout: Duration,
+    /// First pause between two tries of an event.
+    #[serde(deserialize_with = "millis")]
+    pub retry_base: Duration,
+    /// Tries of an event, the first included.
+    pub max_attempts: u32,
+    /// How long an endpoint may fail until it is given up.
+    #[serde(deserialize_with = "millis")]
+    pub disable_after: Duration,
 }
 
 /// The commands that talk to a server.

@@ -11,14 +11,16 @@ pub struct Model {
     pub uid: Uuid,
     /// Who is told.
     pub tenant_uid: Uuid,
-    /// About which channel.
+    /// About which channel; nil if it is about none.
     pub channel_uid: Uuid,
-    /// `channel.refreshed`, `channel.needs_reauth`, `channel.recovered`, `channel.error`.
+    /// The name of a `domain::EventKind`.
     pub kind: String,
     /// JSON of what is told; no credential is in it.
     pub payload: String,
     /// When it happened.
     pub created_at: i64,
+    /// When it was handed on to the tenant's endpoints; `None` if it was not yet.
+    pub dispatched_at: Option<i64>,
 }
 
 /// Events outlive what they tell of.

@@ -15,6 +15,7 @@ mod m0009_key_ring;
 mod m0010_room_for_updates;
 mod m0011_people;
 mod m0012_audit_log;
+mod m0013_webhooks;
 
 use sea_orm_migration::prelude::{
     ColumnDef, DbErr, MigrationTrait, MigratorTrait, SchemaManager, async_trait,
@@ -58,6 +59,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_room_for_updates::Migration),
             Box::new(m0011_people::Migration),
             Box::new(m0012_audit_log::Migration),
+            Box::new(m0013_webhooks::Migration),
         ]
     }
 }

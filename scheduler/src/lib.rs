@@ -6,11 +6,12 @@
 mod deletion;
 mod schedules;
 mod sweep;
+mod webhooks;
 
 use std::time::Duration;
 
 use queue::Queues;
-use store::{Retention, Store};
+use store::{ExpiryWalk, Retention, Store};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +19,8 @@ pub use sweep::Swept;
 
 /// Rows that one statement hands out; a sweep repeats it until fewer come.
 const BATCH: u32 = 1000;
+/// Channels whose refresh tokens' ends are looked at between two trims.
+const WALK: u32 = 20_000;
 /// How often finished history and old rows are trimmed.
 const TRIM_EVERY: Duration = Duration::from_mins(1);
 
@@ -52,11 +55,12 @@ pub async fn run(deps: Deps, shutdown: CancellationToken) {
     let mut trims = tokio::time::interval(TRIM_EVERY);
     trims.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
+    let mut walk = ExpiryWalk::default();
     loop {
         let done = tokio::select! {
             () = shutdown.cancelled() => return,
             _ = ticks.tick() => sweep_all(&deps, &shutdown).await,
-            _ = trims.tick() => trim(&deps).await,
+            _ = trims.tick() => trim(&deps, &mut walk).await,
         };
         report(done, &mut failing);
     }
@@ -69,6 +73,7 @@ pub async fn run(deps: Deps, shutdown: CancellationToken) {
 /// [`SweepError`] if the database or Redis does not answer.
 pub async fn sweep(deps: &Deps) -> Result<Swept, SweepError> {
     schedules::queue_due(deps).await?;
+    webhooks::hand_on(deps, BATCH).await?;
     sweep::hand_out_due(deps, BATCH).await
 }
 
@@ -83,7 +88,8 @@ async fn sweep_all(deps: &Deps, shutdown: &CancellationToken) -> Result<(), Swee
     Ok(())
 }
 
-async fn trim(deps: &Deps) -> Result<(), SweepError> {
+async fn trim(deps: &Deps, walk: &mut ExpiryWalk) -> Result<(), SweepError> {
+    *walk = deps.store.tell_expiring(*walk, WALK).await?;
     deps.store.prune_history(deps.retention, BATCH).await?;
     deps.store.remove_empty_tenants(BATCH).await?;
     Ok(())

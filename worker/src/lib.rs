@@ -1,4 +1,4 @@
-//! Runs the jobs: refreshes channels and sweeps tenants, many at once.
+//! Runs the jobs: refreshes channels, sweeps tenants and tells webhook endpoints, many at once.
 //!
 //! A process takes part with [`run`]; any number of processes on any number of
 //! machines may. What keeps them from refreshing one channel twice is the lease
@@ -10,6 +10,7 @@ mod poison;
 mod process;
 mod refresh;
 mod sweep;
+mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use apalis_core::error::WorkerError;
 use domain::Backoff;
 use futures::future::BoxFuture;
-use jobs::{RefreshChannel, SweepTenant};
+use jobs::{RefreshChannel, SweepTenant, VisitEndpoint};
 use providers::Providers;
 use queue::{BoxDynError, ConsumerHealth, ConsumerOptions, QueueName, Queues};
 use store::Store;
@@ -27,6 +28,7 @@ use tokio_util::task::TaskTracker;
 use vault::Vault;
 
 pub use process::{Process, ProcessError};
+pub use webhook::Webhooks;
 
 use self::missing_keys::MissingKeys;
 
@@ -47,6 +49,8 @@ pub struct Deps {
     pub vault: Arc<Vault>,
     /// Calls the providers.
     pub providers: Arc<Providers>,
+    /// Tells tenants.
+    pub webhooks: Webhooks,
     /// This process among the others.
     pub process: Arc<Process>,
     /// How long things take.
@@ -118,7 +122,7 @@ pub fn queue_names(deps: &Deps) -> Result<Vec<QueueName>, RunError> {
         .providers
         .names()
         .map(jobs::refresh_queue)
-        .chain([jobs::sweep_queue()])
+        .chain([jobs::sweep_queue(), jobs::webhook_queue()])
         .collect();
     let Some(chosen) = &deps.settings.queues else {
         return Ok(known);
@@ -227,6 +231,12 @@ fn consume(
         let consumer = queue.consumer::<SweepTenant>(options);
         let health = consumer.health();
         let handler = move |job, task| sweep::sweep_tenant(job, task, Arc::clone(&context));
+        return (health, Box::pin(queue::run(consumer, handler)));
+    }
+    if *name == jobs::webhook_queue() {
+        let consumer = queue.consumer::<VisitEndpoint>(options);
+        let health = consumer.health();
+        let handler = move |job, task| webhook::visit_endpoint(job, task, Arc::clone(&context));
         return (health, Box::pin(queue::run(consumer, handler)));
     }
     let provider = jobs::provider_of(name);

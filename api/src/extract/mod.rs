@@ -15,6 +15,6 @@ pub(crate) use input::{Input, OptionalInput, present};
 pub(crate) use job::{Found, Job};
 pub(crate) use params::{Params, page_limit, page_request, within};
 pub(crate) use scope::{
-    InChannel, InTenant, OnBatch, OnChannel, OnJob, OnServiceToken, Place, path_param,
+    InChannel, InTenant, OnBatch, OnChannel, OnJob, OnServiceToken, OnWebhook, Place, path_param,
 };
 pub(crate) use text::Text;

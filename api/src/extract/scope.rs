@@ -4,7 +4,7 @@ use std::any::Any;
 
 use axum::RequestPartsExt as _;
 use axum::extract::{FromRequestParts, RawPathParams};
-use domain::{Name, TenantUid};
+use domain::{EndpointUid, Name, TenantUid};
 use http::request::Parts;
 use store::{Batch, Channel, ServiceToken, Tenant};
 use uuid::Uuid;
@@ -117,6 +117,11 @@ pub(crate) struct OnServiceToken(pub(crate) ServiceToken);
 #[derive(Clone, Debug)]
 pub(crate) struct OnChannel(pub(crate) Tenant, pub(crate) Channel);
 
+/// The webhook that the path names, with its tenant; whether there is one, and whether it is
+/// that tenant's, is found out with what is done to it.
+#[derive(Clone, Debug)]
+pub(crate) struct OnWebhook(pub(crate) Tenant, pub(crate) EndpointUid);
+
 impl<S: Send + Sync> FromRequestParts<S> for InTenant {
     type Rejection = Problem;
 
@@ -172,6 +177,20 @@ impl FromRequestParts<App> for OnChannel {
         Ok(Self(
             tenant,
             channel.ok_or_else(|| Problem::not_found("channel"))?,
+        ))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for OnWebhook {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let InTenant(tenant) = left_by_the_gate(parts)?;
+        let id = path_param(parts, "webhook").await;
+        let uid = id.and_then(|id| id.parse().ok());
+        Ok(Self(
+            tenant,
+            uid.ok_or_else(|| Problem::not_found("webhook"))?,
         ))
     }
 }

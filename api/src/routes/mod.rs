@@ -25,6 +25,7 @@ mod service_tokens;
 mod tenants;
 mod tokens;
 mod users;
+mod webhooks;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -69,6 +70,7 @@ pub(crate) fn table() -> Table {
         .and(of_tokens())
         .and(of_facturify())
         .and(of_jobs())
+        .and(of_webhooks())
 }
 
 fn of_everybody() -> Table {
@@ -245,4 +247,21 @@ fn of_jobs() -> Table {
             jobs::retry,
         )
         .get("/batches/{batch}", ReadJobs, batches::show)
+}
+
+fn of_webhooks() -> Table {
+    use Right::Manage;
+    const WEBHOOK: &str = "/{webhook}";
+
+    Table::under("/api/v1/tenants/{tenant}/webhooks")
+        .get("", Manage, webhooks::list)
+        .post("", Manage, Some("webhook.create"), webhooks::create)
+        .get(WEBHOOK, Manage, webhooks::show)
+        .delete(WEBHOOK, Manage, Some("webhook.delete"), webhooks::delete)
+        .post(
+            "/{webhook}/replay",
+            Manage,
+            Some("webhook.replay"),
+            webhooks::replay,
+        )
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::ApiSettings;
-use providers::{FacturifySettings, MetaSettings, ProviderSettings, TikTokSettings};
+
+use providers::{Egress, FacturifySettings, MetaSettings, ProviderSettings, TikTokSettings};
 use serde_json::{Value, json};
 use simulator::{MintRequest, Running, Simulator, SimulatorConfig};
 use tempfile::TempDir;
@@ -53,6 +54,12 @@ impl Fleet {
             queues: world.queues.clone(),
             vault: Arc::clone(&world.vault),
             providers: Arc::clone(&world.providers),
+            webhooks: worker::Webhooks {
+                egress: Egress::new(Duration::from_secs(5), Duration::from_secs(5), true).unwrap(),
+                retry_base: Duration::from_secs(5),
+                max_attempts: 8,
+                disable_after: Duration::from_hours(1),
+            },
             process: Arc::new(Process::start(data.path()).unwrap()),
             settings: worker::Settings {
                 concurrency: 3,

@@ -25,4 +25,5 @@ mod stub_worker;
 mod tenants;
 mod tokens;
 mod users;
+mod webhooks;
 mod world;

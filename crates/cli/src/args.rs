@@ -7,7 +7,7 @@ use config::{LoadOptions, Loaded, Override, Settings};
 
 use crate::commands::{
     api, channel, config_check, demo, doctor, job, keys, login, logout, migrate, schedule,
-    scheduler, service_token, simulate, stats, tenant, token, up, user, worker,
+    scheduler, service_token, simulate, stats, tenant, token, up, user, webhook, worker,
 };
 
 const EXAMPLES: &str = "\
@@ -87,6 +87,8 @@ pub(crate) enum Command {
     ServiceToken(service_token::Args),
     /// Look into a token
     Token(token::Args),
+    /// Where tenants are told what happens
+    Webhook(webhook::Args),
 }
 
 impl Global {

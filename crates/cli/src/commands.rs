@@ -19,4 +19,5 @@ pub(crate) mod tenant;
 pub(crate) mod token;
 pub(crate) mod up;
 pub(crate) mod user;
+pub(crate) mod webhook;
 pub(crate) mod worker;

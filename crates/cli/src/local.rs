@@ -132,6 +132,7 @@ impl Local {
                 queues: self.queues.clone(),
                 vault: Arc::clone(&self.vault),
                 providers: Arc::clone(&self.providers),
+                webhooks: mapping::webhooks(settings)?,
                 process: self.process,
                 settings: mapping::worker(settings, None),
             }),

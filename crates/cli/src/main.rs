@@ -71,5 +71,6 @@ async fn run(global: Global, command: Command) -> anyhow::Result<ExitCode> {
         Command::User(args) => commands::user::run(&global, args).await,
         Command::ServiceToken(args) => commands::service_token::run(&global, args).await,
         Command::Token(args) => commands::token::run(args),
+        Command::Webhook(args) => commands::webhook::run(&global, args).await,
     }
 }

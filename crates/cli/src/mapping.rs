@@ -7,7 +7,7 @@ use cache::CacheOptions;
 use config::Settings;
 use domain::Backoff;
 use providers::{
-    AuthStyle, BodyFormat, ErrorWords, FacturifySettings, InstagramSettings, MetaSettings,
+    AuthStyle, BodyFormat, Egress, ErrorWords, FacturifySettings, InstagramSettings, MetaSettings,
     OAuth2Settings, ProviderSettings, RefreshMethod, ServiceTokenSettings, TikTokBusinessSettings,
     TikTokLegacySettings, TikTokSettings, TokenRotation,
 };
@@ -158,6 +158,22 @@ pub(crate) fn worker(settings: &Settings, queues: Option<Vec<QueueName>>) -> wor
     }
 }
 
+/// For the webhooks of `worker`.
+///
+/// # Errors
+///
+/// If no HTTP client can be made of the limits.
+pub(crate) fn webhooks(settings: &Settings) -> anyhow::Result<worker::Webhooks> {
+    let webhooks = &settings.webhooks;
+    let connect_timeout = settings.providers.connect_timeout;
+    Ok(worker::Webhooks {
+        egress: Egress::new(webhooks.timeout, connect_timeout, webhooks.allow_private)?,
+        retry_base: webhooks.retry_base,
+        max_attempts: webhooks.max_attempts,
+        disable_after: webhooks.disable_after,
+    })
+}
+
 /// For `scheduler`.
 pub(crate) fn scheduler(settings: &Settings, store: Store, queues: Queues) -> scheduler::Deps {
     scheduler::Deps {
@@ -187,6 +203,7 @@ pub(crate) fn api(settings: &Settings, admin_token: SecretString) -> ApiSettings
         audit_reads_every: settings.api.audit_reads_every,
         one_time_ttl: settings.auth.onetime_token_expires_in,
         facturify: facturify_account(&settings.providers.facturify),
+        webhooks_allow_private: settings.webhooks.allow_private,
         request_timeout: LONGEST_WAIT + BESIDE_THE_WAIT,
         keep_completed: size(settings.queue.keep_completed),
         keep_failed: size(settings.queue.keep_failed),

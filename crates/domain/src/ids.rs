@@ -66,6 +66,10 @@ uid! {
     ServiceTokenUid
 }
 uid! {
+    /// A webhook endpoint for as long as it lives.
+    EndpointUid
+}
+uid! {
     /// One run of one process, from its start to its end.
     ProcessUid
 }

@@ -4,6 +4,7 @@
 mod access;
 mod backoff;
 mod clock;
+mod event;
 mod failure;
 mod grant;
 mod ids;
@@ -14,11 +15,12 @@ mod state;
 pub use access::{Role, Scope, UnknownWord};
 pub use backoff::{Backoff, full_jitter};
 pub use clock::{Clock, SystemClock, Timestamp};
+pub use event::{EventKind, UnknownEvent};
 pub use failure::{DelaySource, Details, ErrorClass, Verdict, reason};
 pub use grant::{FreshTokens, Grant, GrantKind, Sealed};
 pub use ids::{
-    ChannelUid, Generation, InvalidName, Name, ProcessUid, ProviderName, ServiceTokenUid,
-    SessionUid, TenantUid, UserUid,
+    ChannelUid, EndpointUid, Generation, InvalidName, Name, ProcessUid, ProviderName,
+    ServiceTokenUid, SessionUid, TenantUid, UserUid,
 };
 pub use policy::{Lifetime, Margin, Plan, Window, next_attempt_after_failure, rehandout_after};
 pub use refresh::{AttemptOutcome, AttemptRecord, JobTotals, RefreshResult, TokenExpirationInfo};

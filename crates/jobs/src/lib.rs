@@ -4,7 +4,9 @@
 //! reported token and the scheduler all end in [`refresh`], so that there is one
 //! live job per channel whoever asks.
 
-use domain::{ChannelUid, Details, ErrorClass, Generation, ProviderName, TenantUid, Timestamp};
+use domain::{
+    ChannelUid, Details, EndpointUid, ErrorClass, Generation, ProviderName, TenantUid, Timestamp,
+};
 use queue::{JobId, NewJob, QueueName, When};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -34,6 +36,17 @@ pub struct SweepTenant {
     /// When the slot was.
     #[serde(rename = "at")]
     pub slot: Timestamp,
+}
+
+/// Tell one webhook endpoint what waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VisitEndpoint {
+    /// Whose endpoint.
+    #[serde(rename = "t")]
+    pub tenant: TenantUid,
+    /// Which endpoint.
+    #[serde(rename = "e")]
+    pub endpoint: EndpointUid,
 }
 
 /// What [`refresh`] makes a job of.
@@ -84,6 +97,16 @@ pub fn provider_of(queue: &QueueName) -> ProviderName {
 #[must_use]
 pub fn sweep_queue() -> QueueName {
     "sweep".parse().expect("a good name")
+}
+
+/// The queue of the visits to webhook endpoints.
+///
+/// # Panics
+///
+/// Never.
+#[must_use]
+pub fn webhook_queue() -> QueueName {
+    "webhook".parse().expect("a good name")
 }
 
 /// The key of a channel's job in the queue of its provider.
@@ -152,6 +175,17 @@ pub fn schedule_of(id: &JobId) -> Option<(Uuid, Timestamp)> {
     let (schedule, slot) = id.key.split_once('_')?;
     let slot = Timestamp::from_millis(slot.parse().ok()?);
     Some((Uuid::try_parse(schedule).ok()?, slot))
+}
+
+/// The job that visits an endpoint; `handed_out` is the endpoint's next hand-out,
+/// which tells a running visit whether something has come since it began.
+#[must_use]
+pub fn visit(tenant: TenantUid, endpoint: EndpointUid, handed_out: Timestamp) -> NewJob {
+    let payload = VisitEndpoint { tenant, endpoint };
+    let mut job = new_job(endpoint.to_string(), tenant, &payload, When::Scheduled);
+    job.deadline_ms = handed_out.as_millis();
+    job.version = u64::try_from(handed_out.as_millis()).unwrap_or(0);
+    job
 }
 
 fn sweep_key(schedule: Uuid, slot: Timestamp) -> String {

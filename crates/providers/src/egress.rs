@@ -7,6 +7,7 @@
 //! followed, no proxy is used, and one owner has one call at a time per origin.
 
 mod address;
+mod post;
 mod resolver;
 mod turns;
 mod url;
@@ -24,6 +25,7 @@ use crate::http::{Http, Limits};
 use resolver::System;
 use turns::Turns;
 
+pub use post::{Post, PostError, Posted, check_target};
 pub(crate) use resolver::Guarded;
 pub(crate) use turns::Turn;
 

@@ -97,6 +97,15 @@ impl Http {
     }
 }
 
+impl Http {
+    /// Sends it and reads the head of the answer; its body, however long, is left.
+    pub(crate) async fn status(&self, request: Request) -> Result<(u16, HeaderMap), HttpError> {
+        let mut response = self.client.execute(request).await.map_err(HttpError::of)?;
+        let headers = std::mem::take(response.headers_mut());
+        Ok((response.status().as_u16(), headers))
+    }
+}
+
 impl Limits {
     fn builder(self) -> Result<ClientBuilder, SettingsError> {
         let Self {

@@ -36,7 +36,7 @@ mod tiktok_legacy;
 mod token_pair;
 mod whatsapp;
 
-pub use egress::{Egress, EgressRefusal};
+pub use egress::{Egress, EgressRefusal, Post, PostError, Posted, check_target};
 pub use error::{BoxError, RefreshError, Refusal};
 pub use facturify::{FACTURIFY_OF_SETTINGS, facturify_anew, is_facturify_anew};
 pub use import::{Accepted, FieldError, ImportRequest};

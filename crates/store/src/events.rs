@@ -1,11 +1,12 @@
 //! The outbox: what a tenant is told, written with what happened (S5.4).
 
-use domain::{ChannelState, TenantUid, Timestamp};
+use domain::{ChannelState, EndpointUid, EventKind, TenantUid, Timestamp};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, Value};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::StoreError;
+use crate::expiring::Ending;
 use crate::row::Row;
 use crate::sql::{Rows, Sql};
 
@@ -25,14 +26,14 @@ pub(crate) struct Event {
     uid: Uuid,
     tenant: TenantUid,
     channel: Uuid,
-    kind: &'static str,
+    kind: EventKind,
     payload: String,
     at: Timestamp,
 }
 
 /// What happened to a channel: a change of its state, and a refresh.
 pub(crate) fn of(before: ChannelState, refreshed: bool, row: &Row, now: Timestamp) -> Vec<Event> {
-    let refreshed = refreshed.then_some("channel.refreshed");
+    let refreshed = refreshed.then_some(EventKind::Refreshed);
     refreshed
         .into_iter()
         .chain(transition(before, row.state))
@@ -41,19 +42,19 @@ pub(crate) fn of(before: ChannelState, refreshed: bool, row: &Row, now: Timestam
 }
 
 /// A channel that somebody paused, or is deleting, tells nothing.
-fn transition(before: ChannelState, after: ChannelState) -> Option<&'static str> {
+fn transition(before: ChannelState, after: ChannelState) -> Option<EventKind> {
     use ChannelState::{Active, Error, NeedsReauth, NeverExpires};
 
     match (before, after) {
         (before, after) if before == after => None,
-        (_, NeedsReauth) => Some("channel.needs_reauth"),
-        (_, Error) => Some("channel.error"),
-        (NeedsReauth | Error, Active | NeverExpires) => Some("channel.recovered"),
+        (_, NeedsReauth) => Some(EventKind::NeedsReauth),
+        (_, Error) => Some(EventKind::Error),
+        (NeedsReauth | Error, Active | NeverExpires) => Some(EventKind::Recovered),
         _ => None,
     }
 }
 
-fn event(kind: &'static str, row: &Row, now: Timestamp) -> Event {
+fn event(kind: EventKind, row: &Row, now: Timestamp) -> Event {
     let payload = json!({
         "channel_id": row.model.id,
         "provider": row.model.provider,
@@ -67,6 +68,44 @@ fn event(kind: &'static str, row: &Row, now: Timestamp) -> Event {
         tenant: TenantUid(row.model.tenant_uid),
         channel: row.model.uid,
         kind,
+        payload: payload.to_string(),
+        at: now,
+    }
+}
+
+/// A refresh token ends within so many days.
+pub(crate) fn expiring(ending: &Ending, days: i32, now: Timestamp) -> Event {
+    let payload = json!({
+        "channel_id": ending.id,
+        "provider": ending.provider,
+        "state": ending.state,
+        "reason": "refresh_token_expiring",
+        "days": days,
+        "refresh_expires_at": ending.ends_at,
+    });
+    Event {
+        uid: Uuid::now_v7(),
+        tenant: ending.tenant,
+        channel: ending.channel.0,
+        kind: EventKind::Expiring,
+        payload: payload.to_string(),
+        at: now,
+    }
+}
+
+/// An endpoint was given up: the tenant's other ones are told.
+pub(crate) fn endpoint_disabled(
+    tenant: Uuid,
+    endpoint: EndpointUid,
+    reason: &str,
+    now: Timestamp,
+) -> Event {
+    let payload = json!({ "webhook_id": endpoint.to_string(), "reason": reason });
+    Event {
+        uid: Uuid::now_v7(),
+        tenant: TenantUid(tenant),
+        channel: Uuid::nil(),
+        kind: EventKind::WebhookDisabled,
         payload: payload.to_string(),
         at: now,
     }
@@ -91,7 +130,7 @@ fn values(event: Event) -> [Value; 6] {
         event.uid.into(),
         event.tenant.0.into(),
         event.channel.into(),
-        event.kind.into(),
+        event.kind.as_str().into(),
         event.payload.into(),
         event.at.as_millis().into(),
     ]

@@ -12,6 +12,7 @@
 //! | find work | [`Store::take_due`], [`Store::request_refresh`], [`Store::due_schedules`] |
 //! | keep people and programs | [`Store::register`], [`Store::open_session`], [`Store::rotate`], [`Store::create_service_token`] |
 //! | do it | [`Store::lease`], [`Store::renew_lease`], [`Store::finish`], [`Store::release`], [`Store::record`] |
+//! | tell tenants | [`Store::create_endpoint`], [`Store::dispatch_events`], [`Store::take_endpoints`], [`Store::due_deliveries`], [`Store::settle_delivery`], [`Store::replay`] |
 //! | change the master key | [`Store::activate_key`], [`Store::sealed_by_others`], [`Store::store_rewrapped`], [`Store::retire_key`] |
 //! | hand out tokens | [`Store::held`], [`Store::held_named`] |
 //! | tell about it | [`Store::job_result`], [`Store::attempts_of_channel`], [`Store::statistics`] |
@@ -23,10 +24,12 @@ mod channel;
 mod columns;
 mod connect;
 mod counters;
+mod deliveries;
 mod due;
 mod edit;
 mod error;
 mod events;
+mod expiring;
 mod finish;
 mod fleet;
 mod flush;
@@ -38,6 +41,7 @@ mod keys;
 mod lane;
 mod lease;
 mod listing;
+mod outbox;
 mod page;
 mod plain;
 mod pools;
@@ -52,14 +56,17 @@ mod sql;
 mod statistics;
 mod tenants;
 mod users;
+mod webhooks;
 
 pub use audit::{AuditEntry, AuditFilter, AuditRecord};
 pub use batches::{Batch, BatchItem};
 pub use channel::{Channel, Facts, LastError};
 pub use connect::{Store, StoreOptions};
+pub use deliveries::{Delivery, DeliveryResult, Settlement};
 pub use due::{Due, RefreshRequest};
 pub use edit::{ChannelPatch, NewGrant};
 pub use error::{ConnectError, CreateError, SchemaError, StoreError};
+pub use expiring::ExpiryWalk;
 pub use finish::{Change, Failure, Finish, Finished};
 pub use fleet::{Process, ProcessInfo};
 pub use held::Held;
@@ -70,10 +77,11 @@ pub use keys::{Activation, KnownKey, Retirement};
 pub use lease::{Lease, LeaseOutcome, LeaseRequest};
 pub use listing::ChannelFilter;
 pub use migration::MigrationStatus;
+pub use outbox::{DueEndpoint, Replayed};
 pub use page::{Page, PageRequest};
 pub use promise::Promise;
 pub use retention::{Pruned, Retention};
-pub use rewrap::{KeyUse, Rewrapped, SealedGrant};
+pub use rewrap::{Holding, KeyUse, Rewrapped, SealedValue};
 pub use schedules::Schedule;
 pub use service_tokens::{NewServiceToken, ServiceToken};
 pub use sessions::{Familiar, Rotation, Spend};
@@ -81,3 +89,4 @@ pub use sql::Dialect;
 pub use statistics::Statistics;
 pub use tenants::Tenant;
 pub use users::{Admission, Login, NewUser, RegisterError, User, UserPatch};
+pub use webhooks::{Endpoint, NewEndpoint};

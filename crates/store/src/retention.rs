@@ -33,6 +33,13 @@ const SURPLUS_ATTEMPTS: &str = "
         )
     )";
 
+/// O(limit) on the key. Before [`OLD_EVENTS`]: what waits needs its event.
+const OLD_DELIVERIES: &str = "
+    DELETE FROM webhook_deliveries WHERE (event_uid, endpoint_uid) IN (
+        SELECT event_uid, endpoint_uid FROM webhook_deliveries WHERE event_uid < $1
+        ORDER BY event_uid LIMIT $2
+    )";
+
 /// O(limit) on the key.
 const OLD_EVENTS: &str = "
     DELETE FROM events WHERE uid IN (
@@ -83,7 +90,7 @@ impl Default for Retention {
 pub struct Pruned {
     /// Attempts.
     pub attempts: u64,
-    /// Events, batches, minute figures and silent processes.
+    /// Events, deliveries, batches, minute figures and silent processes.
     pub others: u64,
 }
 
@@ -107,7 +114,7 @@ impl Store {
             .await?;
         let surplus = self.prune_surplus(retention, now, limit).await?;
         let mut others = self.pools.write(SILENT_PROCESSES, []).await?;
-        for text in [OLD_EVENTS, OLD_BATCHES] {
+        for text in [OLD_DELIVERIES, OLD_EVENTS, OLD_BATCHES] {
             let values = [oldest.clone(), limit.into()];
             others += self.pools.write(text, values).await?;
         }
@@ -154,7 +161,7 @@ impl Store {
 }
 
 /// The smallest UUID of version 7 of an instant.
-fn beginning(at: Timestamp) -> Uuid {
+pub(crate) fn beginning(at: Timestamp) -> Uuid {
     let millis = u128::try_from(at.as_millis()).unwrap_or(0);
     Uuid::from_u128(millis << 80)
 }

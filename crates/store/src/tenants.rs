@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult as _, QueryR
 use uuid::Uuid;
 
 use crate::sql::{Rows, Sql};
-use crate::{CreateError, Page, PageRequest, Store, StoreError};
+use crate::{CreateError, Page, PageRequest, Store, StoreError, webhooks};
 
 /// O(1) on the key and the id.
 const INSERT: &str = "
@@ -78,9 +78,6 @@ const DROP_COUNTERS: &str = "DELETE FROM counters WHERE tenant_uid = $1";
 
 /// O(rows) on the key.
 const REMOVE: &str = "DELETE FROM tenants WHERE uid IN ({rows})";
-
-/// O(1) on the key.
-const ANNOUNCE: &str = "UPDATE tenants SET refreshed_events = $2 WHERE uid = $1";
 
 /// The id of the built-in tenant.
 const PLATFORM: &str = "platform";
@@ -163,8 +160,8 @@ impl Store {
         row.as_ref().map(tenant).transpose()
     }
 
-    /// Marks a tenant and its channels as going, ends its schedule, takes its people and
-    /// service tokens away, and frees its id.
+    /// Marks a tenant and its channels as going, ends its schedule, takes its people,
+    /// service tokens and webhooks away, and frees its id.
     /// `false` if there is no such tenant, or it is going already.
     ///
     /// # Errors
@@ -187,6 +184,7 @@ impl Store {
             let statement = sql.statement(text, vec![uid.0.into()]);
             transaction.execute_raw(statement).await?;
         }
+        webhooks::drop_all(&transaction, sql, uid.0).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -214,18 +212,6 @@ impl Store {
         let removed = transaction.execute_raw(statement).await?.rows_affected();
         transaction.commit().await?;
         Ok(removed)
-    }
-
-    /// Whether every stored refresh of the tenant writes a `channel.refreshed` event; off at first.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if the database fails.
-    pub async fn announce_refreshes(&self, uid: TenantUid, on: bool) -> Result<(), StoreError> {
-        self.pools
-            .write(ANNOUNCE, [uid.0.into(), on.into()])
-            .await?;
-        Ok(())
     }
 
     /// Adds a tenant's totals to those of all tenants that are gone, whose uid is nil.

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use domain::{
-    AttemptOutcome, AttemptRecord, ChannelState, ChannelUid, Details, Name, ProcessUid,
-    ProviderName, Sealed, TenantUid, Timestamp,
+    AttemptOutcome, AttemptRecord, ChannelState, ChannelUid, Details, EndpointUid, EventKind, Name,
+    ProcessUid, ProviderName, Sealed, TenantUid, Timestamp,
 };
-use store::{Change, Channel, Facts, Finish, Lease, LeaseRequest, NewChannel, Store, Tenant};
+use store::{
+    Change, Channel, Endpoint, Facts, Finish, Lease, LeaseRequest, NewChannel, NewEndpoint, Store,
+    Tenant,
+};
 use uuid::Uuid;
 
 /// A stored tenant.
@@ -72,6 +75,23 @@ pub fn channel(tenant: TenantUid, access_expires_at: Timestamp) -> NewChannel {
 pub async fn channels(store: &Store, new: Vec<NewChannel>) -> Vec<Channel> {
     let stored: Result<Vec<_>, _> = store.import_channels(new).await.into_iter().collect();
     stored.expect("their ids are free")
+}
+
+/// A stored webhook endpoint that hears of these.
+///
+/// # Panics
+///
+/// If it is not stored.
+pub async fn endpoint(store: &Store, tenant: TenantUid, events: &[EventKind]) -> Endpoint {
+    let new = NewEndpoint {
+        uid: EndpointUid::generate(),
+        tenant,
+        url: "https://hooks.example/in".to_owned(),
+        events: events.to_vec(),
+        sealed: sealed("webhook"),
+    };
+    let stored = store.create_endpoint(new, 20).await;
+    stored.expect("the tenant has few")
 }
 
 /// A request for the lease of a channel, by a rotating provider's job `job`.

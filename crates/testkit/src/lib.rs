@@ -18,7 +18,9 @@ mod database;
 mod postgres;
 pub mod redis;
 
-pub use builders::{attempt, channel, channels, facts, finish, lease_request, sealed, tenant};
+pub use builders::{
+    attempt, channel, channels, endpoint, facts, finish, lease_request, sealed, tenant,
+};
 pub use clock::TestClock;
 pub use database::{Database, Kind};
 pub use postgres::PostgresServer;

@@ -1,10 +1,12 @@
-//! Sealing, opening and re-wrapping grants.
+//! Sealing, opening and re-wrapping grants and other secrets.
 
 use std::sync::RwLock;
 
 use chacha20poly1305::aead::{Aead as _, Generate as _, Key, Payload};
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
-use domain::{ChannelUid, Generation, Grant, Sealed};
+use domain::{ChannelUid, EndpointUid, Generation, Grant, Sealed};
+use secrecy::{ExposeSecret as _, SecretString};
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::KeyRing;
@@ -16,7 +18,7 @@ const TAG: usize = 16;
 /// Nonce, 32 bytes of data key and tag.
 const WRAPPED: usize = NONCE + 32 + TAG;
 
-/// Seals grants under the active master key and opens them under any of the ring.
+/// Seals secrets under the active master key and opens them under any of the ring.
 ///
 /// An envelope is `layout (1) · wrapped data key (72) · nonce (24) · payload`.
 pub struct Vault {
@@ -93,29 +95,8 @@ impl Vault {
     /// Never: a grant is plain data, and the cipher takes any message of its size.
     #[must_use]
     pub fn seal(&self, uid: ChannelUid, generation: Generation, grant: &Grant) -> Sealed {
-        let key_id = self.active_id();
-        let master = self
-            .ring
-            .cipher(&key_id)
-            .expect("the active key is in the ring");
         let plain = Zeroizing::new(serde_json::to_vec(grant).expect("a grant is plain data"));
-        let data_key = Key::<XChaCha20Poly1305>::generate();
-        let payload = encrypt(
-            &XChaCha20Poly1305::new(&data_key),
-            &plain,
-            &payload_context(uid, generation),
-        );
-
-        let mut envelope = Vec::with_capacity(1 + WRAPPED + payload.len());
-        envelope.push(LAYOUT);
-        envelope.extend(encrypt(master, &data_key, &key_context(uid, &key_id)));
-        envelope.extend(payload);
-        let fingerprint = fingerprint_of(&envelope);
-        Sealed {
-            envelope,
-            key_id,
-            fingerprint,
-        }
+        self.seal_bytes(uid.0, &plain, &payload_context(uid, generation))
     }
 
     /// Opens an envelope made by [`Vault::seal`] for the same channel and generation.
@@ -131,19 +112,37 @@ impl Vault {
         generation: Generation,
         sealed: &Sealed,
     ) -> Result<Grant, OpenError> {
-        let unreadable = || OpenError::Unreadable {
-            key_id: sealed.key_id.clone(),
-        };
-        let (wrapped, payload) = split(&sealed.envelope).ok_or_else(unreadable)?;
-        let data_key = self.unwrap_key(uid, &sealed.key_id, wrapped)?;
-        let cipher = XChaCha20Poly1305::new_from_slice(&data_key).map_err(|_| unreadable())?;
-        let plain =
-            decrypt(&cipher, payload, &payload_context(uid, generation)).ok_or_else(unreadable)?;
-        serde_json::from_slice(&plain).map_err(|_| unreadable())
+        let plain = self.open_bytes(uid.0, sealed, &payload_context(uid, generation))?;
+        serde_json::from_slice(&plain).map_err(|_| unreadable(sealed))
+    }
+
+    /// Encrypts the signing secret of a webhook endpoint.
+    #[must_use]
+    pub fn seal_webhook_secret(&self, uid: EndpointUid, secret: &SecretString) -> Sealed {
+        self.seal_bytes(
+            uid.0,
+            secret.expose_secret().as_bytes(),
+            &webhook_context(uid),
+        )
+    }
+
+    /// Opens what [`Vault::seal_webhook_secret`] made for the same endpoint.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vault::open`].
+    pub fn open_webhook_secret(
+        &self,
+        uid: EndpointUid,
+        sealed: &Sealed,
+    ) -> Result<SecretString, OpenError> {
+        let plain = self.open_bytes(uid.0, sealed, &webhook_context(uid))?;
+        let secret = std::str::from_utf8(&plain).map_err(|_| unreadable(sealed))?;
+        Ok(secret.into())
     }
 
     /// Wraps the data key of an envelope with the active master key; the payload
-    /// and the fingerprint stay.
+    /// and the fingerprint stay. `owner` is the uid that it was sealed for, whatever of.
     ///
     /// # Errors
     ///
@@ -152,19 +151,13 @@ impl Vault {
     /// # Panics
     ///
     /// Never: the active key is in the ring.
-    pub fn rewrap(&self, uid: ChannelUid, sealed: &Sealed) -> Result<Sealed, OpenError> {
-        let key_id = self.active_id();
-        let master = self
-            .ring
-            .cipher(&key_id)
-            .expect("the active key is in the ring");
-        let (wrapped, payload) = split(&sealed.envelope).ok_or_else(|| OpenError::Unreadable {
-            key_id: sealed.key_id.clone(),
-        })?;
-        let data_key = self.unwrap_key(uid, &sealed.key_id, wrapped)?;
+    pub fn rewrap(&self, owner: Uuid, sealed: &Sealed) -> Result<Sealed, OpenError> {
+        let (wrapped, payload) = split(&sealed.envelope).ok_or_else(|| unreadable(sealed))?;
+        let data_key = self.unwrap_key(owner, &sealed.key_id, wrapped)?;
 
+        let (key_id, wrapped) = self.wrap_key(owner, &data_key);
         let mut envelope = vec![LAYOUT];
-        envelope.extend(encrypt(master, &data_key, &key_context(uid, &key_id)));
+        envelope.extend(wrapped);
         envelope.extend_from_slice(payload);
         Ok(Sealed {
             envelope,
@@ -173,13 +166,54 @@ impl Vault {
         })
     }
 
+    fn seal_bytes(&self, owner: Uuid, plain: &[u8], context: &[u8]) -> Sealed {
+        let data_key = Key::<XChaCha20Poly1305>::generate();
+        let payload = encrypt(&XChaCha20Poly1305::new(&data_key), plain, context);
+
+        let (key_id, wrapped) = self.wrap_key(owner, &data_key);
+        let mut envelope = Vec::with_capacity(1 + WRAPPED + payload.len());
+        envelope.push(LAYOUT);
+        envelope.extend(wrapped);
+        envelope.extend(payload);
+        let fingerprint = fingerprint_of(&envelope);
+        Sealed {
+            envelope,
+            key_id,
+            fingerprint,
+        }
+    }
+
+    fn open_bytes(
+        &self,
+        owner: Uuid,
+        sealed: &Sealed,
+        context: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        let (wrapped, payload) = split(&sealed.envelope).ok_or_else(|| unreadable(sealed))?;
+        let data_key = self.unwrap_key(owner, &sealed.key_id, wrapped)?;
+        let cipher =
+            XChaCha20Poly1305::new_from_slice(&data_key).map_err(|_| unreadable(sealed))?;
+        decrypt(&cipher, payload, context).ok_or_else(|| unreadable(sealed))
+    }
+
+    /// The id of the active key, and a data key wrapped with it.
+    fn wrap_key(&self, owner: Uuid, data_key: &[u8]) -> (String, Vec<u8>) {
+        let key_id = self.active_id();
+        let master = self
+            .ring
+            .cipher(&key_id)
+            .expect("the active key is in the ring");
+        let wrapped = encrypt(master, data_key, &key_context(owner, &key_id));
+        (key_id, wrapped)
+    }
+
     fn unwrap_key(
         &self,
-        uid: ChannelUid,
+        owner: Uuid,
         key_id: &str,
         wrapped: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        decrypt(self.cipher(key_id)?, wrapped, &key_context(uid, key_id)).ok_or_else(|| {
+        decrypt(self.cipher(key_id)?, wrapped, &key_context(owner, key_id)).ok_or_else(|| {
             OpenError::Unreadable {
                 key_id: key_id.to_owned(),
             }
@@ -204,6 +238,12 @@ impl std::fmt::Debug for Vault {
     }
 }
 
+fn unreadable(sealed: &Sealed) -> OpenError {
+    OpenError::Unreadable {
+        key_id: sealed.key_id.clone(),
+    }
+}
+
 fn payload_context(uid: ChannelUid, generation: Generation) -> Vec<u8> {
     let mut context = b"tokenfleet grant 1".to_vec();
     context.extend_from_slice(uid.0.as_bytes());
@@ -211,9 +251,15 @@ fn payload_context(uid: ChannelUid, generation: Generation) -> Vec<u8> {
     context
 }
 
-fn key_context(uid: ChannelUid, key_id: &str) -> Vec<u8> {
-    let mut context = b"tokenfleet data key 1".to_vec();
+fn webhook_context(uid: EndpointUid) -> Vec<u8> {
+    let mut context = b"tokenfleet webhook secret 1".to_vec();
     context.extend_from_slice(uid.0.as_bytes());
+    context
+}
+
+fn key_context(owner: Uuid, key_id: &str) -> Vec<u8> {
+    let mut context = b"tokenfleet data key 1".to_vec();
+    context.extend_from_slice(owner.as_bytes());
     context.extend_from_slice(key_id.as_bytes());
     context
 }
@@ -240,7 +286,7 @@ pub(crate) fn encrypt(cipher: &XChaCha20Poly1305, plain: &[u8], context: &[u8]) 
     };
     let sealed = cipher
         .encrypt(&nonce, message)
-        .expect("a grant is far below the cipher's message limit");
+        .expect("a secret is far below the cipher's message limit");
     let mut out = nonce.to_vec();
     out.extend(sealed);
     out
@@ -263,7 +309,6 @@ pub(crate) fn decrypt(
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use secrecy::ExposeSecret as _;
 
     use super::*;
 
@@ -350,7 +395,7 @@ mod tests {
         let sealed = vault.seal(uid, Generation(1), &grant("t"));
         vault.activate("b").expect("the key is there");
 
-        let rewrapped = vault.rewrap(uid, &sealed).expect("the old key is there");
+        let rewrapped = vault.rewrap(uid.0, &sealed).expect("the old key is there");
 
         assert_eq!(rewrapped.key_id, "b");
         assert_eq!(rewrapped.fingerprint, sealed.fingerprint);
@@ -362,6 +407,23 @@ mod tests {
             .open(uid, Generation(1), &rewrapped)
             .expect("re-wrapped");
         assert_eq!(token(&opened), "t");
+    }
+
+    #[test]
+    fn a_webhook_secret_opens_only_for_its_endpoint_also_rewrapped() {
+        let (vault, uid) = (vault(), EndpointUid::generate());
+        let sealed = vault.seal_webhook_secret(uid, &"whsec_planted".into());
+        vault.activate("b").expect("the key is there");
+        let rewrapped = vault.rewrap(uid.0, &sealed).expect("the old key is there");
+
+        for sealed in [&sealed, &rewrapped] {
+            let opened = vault.open_webhook_secret(uid, sealed).expect("its own");
+            assert_eq!(opened.expose_secret(), "whsec_planted");
+            let other = EndpointUid::generate();
+            assert!(vault.open_webhook_secret(other, sealed).is_err());
+            let grant = vault.open(ChannelUid(uid.0), Generation(1), sealed);
+            assert!(grant.is_err());
+        }
     }
 
     #[test]

@@ -6,8 +6,9 @@
 //!
 //! | what | cipher | associated data |
 //! | --- | --- | --- |
-//! | payload | XChaCha20-Poly1305 under the data key | channel uid, generation |
-//! | data key | XChaCha20-Poly1305 under the master key | channel uid, key id |
+//! | payload of a grant | XChaCha20-Poly1305 under the data key | channel uid, generation |
+//! | payload of a webhook's secret | the same | endpoint uid |
+//! | data key | XChaCha20-Poly1305 under the master key | uid of channel or endpoint, key id |
 //!
 //! So an envelope copied to another row, or to another generation of its own
 //! row, does not open.

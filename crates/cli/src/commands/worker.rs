@@ -67,6 +67,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
         queues: parts::open_queues(&loaded, &redis, "worker").await?,
         vault: Arc::clone(&vault),
         providers: parts::open_providers(&loaded)?,
+        webhooks: mapping::webhooks(&loaded.settings)?,
         process,
         settings: mapping::worker(&loaded.settings, queues),
     };

@@ -237,7 +237,7 @@ fn up_with_a_key_of_its_own_moves_on_to_another_one() {
     let line = |id: &str, state: &str, sealing: u32| {
         json!({
             "id": id, "state": state, "here": "yes", "channels": 0,
-            "processes_with_it": 1, "processes_sealing": sealing, "processes": 1,
+            "webhooks": 0, "processes_with_it": 1, "processes_sealing": sealing, "processes": 1,
         })
     };
     let expected = json!([line("k1", "retired", 0), line("k2", "active", 1)]);

@@ -66,6 +66,44 @@ async fn called(egress: &Egress, url: &str) -> Result<u16, Option<EgressRefusal>
 }
 
 #[tokio::test]
+async fn a_post_tells_a_status_or_why_there_is_none() {
+    let (port, count) = server().await;
+    let told = async |allow_private, name: &'static str, url: &str| {
+        let names = Changing::of([&[name]]);
+        let egress = Egress::resolving(LIMITS, allow_private, names).unwrap();
+        let call = Post {
+            owner: "tenant",
+            url,
+            headers: &[("webhook-id", "msg_1".to_owned())],
+            body: "{}",
+        };
+        let posted = egress.post(call, domain::Timestamp::from_secs(0)).await;
+        posted.map(|it| it.status).map_err(|error| error.code())
+    };
+    let url = format!("http://hooks.example:{port}/in?key=1");
+
+    assert_eq!(told(true, "127.0.0.1", &url).await, Ok(200));
+    assert_eq!(told(false, "127.0.0.1", &url).await, Err("address_refused"));
+    let https = url.replace("http:", "https:");
+    assert_eq!(
+        told(false, "127.0.0.1", &https).await,
+        Err("private_address")
+    );
+    assert_eq!(
+        told(true, "169.254.169.254", &url).await,
+        Err("private_address")
+    );
+    assert_eq!(told(true, "127.0.0.1", &https).await, Err("not_reached"));
+    let closed = url.replace(&format!(":{port}"), ":1");
+    assert_eq!(told(true, "127.0.0.1", &closed).await, Err("not_reached"));
+    assert_eq!(
+        *count.lock().unwrap(),
+        2,
+        "the second one in a tongue it does not speak"
+    );
+}
+
+#[tokio::test]
 async fn a_name_that_resolves_to_a_private_address_is_not_called() {
     let (port, count) = server().await;
     for (address, expected) in [

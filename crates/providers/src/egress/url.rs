@@ -10,8 +10,17 @@ use super::address::Reach;
 /// Longer ones are refused before they are parsed.
 const LONGEST: usize = 2048;
 
-/// The address without its final slash, if nothing speaks against it yet.
+/// An address that paths are added to, if nothing speaks against it yet.
 pub(super) fn check(given: &str, allow_private: bool) -> Result<Url, EgressRefusal> {
+    let url = check_target(given, allow_private)?;
+    if url.query().is_some() {
+        return Err(EgressRefusal::Query);
+    }
+    Ok(url)
+}
+
+/// An address that is called as it is, if nothing speaks against it yet: it may have a query.
+pub(super) fn check_target(given: &str, allow_private: bool) -> Result<Url, EgressRefusal> {
     let url = Some(given)
         .filter(|given| given.len() <= LONGEST)
         .and_then(|given| Url::parse(given).ok())
@@ -24,7 +33,7 @@ pub(super) fn check(given: &str, allow_private: bool) -> Result<Url, EgressRefus
     if !url.username().is_empty() || url.password().is_some() {
         return Err(EgressRefusal::User);
     }
-    if url.query().is_some() || url.fragment().is_some() {
+    if url.fragment().is_some() {
         return Err(EgressRefusal::Query);
     }
     match url.host().ok_or(EgressRefusal::Malformed)? {
@@ -112,6 +121,7 @@ mod tests {
         ] {
             assert_eq!(refusal(given), Some(expected), "{given}");
         }
+        assert!(check_target("https://api.example.com/?x=1", false).is_ok());
         let long = format!("https://api.example.com/{}", "x".repeat(LONGEST));
         assert_eq!(refusal(&long), Some(Malformed));
     }

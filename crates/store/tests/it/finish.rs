@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use domain::{
-    AttemptOutcome, AttemptRecord, ChannelState, Clock as _, Details, ErrorClass, Generation,
-    JobTotals,
+    AttemptOutcome, AttemptRecord, ChannelState, Clock as _, Details, ErrorClass, EventKind,
+    Generation, JobTotals,
 };
 use entity::events;
 use sea_orm::{EntityTrait as _, QueryOrder as _};
@@ -369,10 +369,7 @@ async fn only_transitions_are_told_unless_the_tenant_wants_every_refresh(databas
         let finish = testkit::finish(&lease, &format!("job-{index}"), change);
         assert_eq!(store.finish(finish).await.unwrap(), Finished::Stored);
     }
-    store
-        .announce_refreshes(channel.tenant, true)
-        .await
-        .unwrap();
+    testkit::endpoint(&store, channel.tenant, &[EventKind::Refreshed]).await;
     let grant = store::NewGrant {
         generation: Generation(4),
         sealed: testkit::sealed("repaired"),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use domain::{Clock as _, Generation, ProcessUid, Sealed};
 use store::{
-    Activation, Change, Channel, Finished, KeyUse, KnownKey, LeaseOutcome, NewGrant, Process,
-    ProcessInfo, Retirement, Rewrapped, SealedGrant, Store,
+    Activation, Change, Channel, Finished, Holding, KeyUse, KnownKey, LeaseOutcome, NewGrant,
+    Process, ProcessInfo, Retirement, Rewrapped, SealedValue, Store,
 };
 use testkit::{Database, TestClock};
 
@@ -50,7 +50,7 @@ async fn channels(store: &Store, clock: &TestClock, count: usize) -> Vec<Channel
 }
 
 /// The same payload, as if `key_id` had wrapped it.
-fn wrapped_by(key_id: &str, before: SealedGrant) -> Rewrapped {
+fn wrapped_by(key_id: &str, before: SealedValue) -> Rewrapped {
     let after = Sealed {
         envelope: [key_id.as_bytes(), &before.sealed.envelope].concat(),
         key_id: key_id.to_owned(),
@@ -59,13 +59,16 @@ fn wrapped_by(key_id: &str, before: SealedGrant) -> Rewrapped {
     Rewrapped { before, after }
 }
 
-async fn all_by_others(store: &Store, key_id: &str) -> Vec<SealedGrant> {
-    store.sealed_by_others(key_id, None, 1000).await.unwrap()
+async fn all_by_others(store: &Store, key_id: &str) -> Vec<SealedValue> {
+    store
+        .sealed_by_others(Holding::Channels, key_id, None, 1000)
+        .await
+        .unwrap()
 }
 
 async fn sealed(store: &Store, channel: &Channel) -> Sealed {
     let all = all_by_others(store, "no key at all").await;
-    let found = all.into_iter().find(|it| it.uid == channel.uid);
+    let found = all.into_iter().find(|it| it.owner == channel.uid.0);
     found.unwrap().sealed
 }
 
@@ -141,10 +144,16 @@ async fn what_was_refreshed_or_repaired_meanwhile_is_not_wrapped_back(database: 
     };
     store.replace_grant(stored[0].uid, repair).await.unwrap();
     let first = wrapped_by("key-2", read[1].clone());
-    store.store_rewrapped(vec![first.clone()]).await.unwrap();
+    store
+        .store_rewrapped(Holding::Channels, vec![first.clone()])
+        .await
+        .unwrap();
 
     let rewrapped = read.into_iter().map(|it| wrapped_by("key-3", it));
-    let count = store.store_rewrapped(rewrapped.collect()).await.unwrap();
+    let count = store
+        .store_rewrapped(Holding::Channels, rewrapped.collect())
+        .await
+        .unwrap();
 
     assert_eq!(count, 1);
     assert_eq!(
@@ -161,22 +170,29 @@ async fn a_round_finds_every_envelope_under_another_key_once(database: Database)
     let stored = channels(&store, &clock, 7).await;
     let read = all_by_others(&store, "key-2").await;
     let done = vec![wrapped_by("key-2", read[3].clone())];
-    store.store_rewrapped(done).await.unwrap();
+    store
+        .store_rewrapped(Holding::Channels, done)
+        .await
+        .unwrap();
 
     let (mut found, mut after) = (Vec::new(), None);
     loop {
-        let bite = store.sealed_by_others("key-2", after, 2).await.unwrap();
+        let bite = store
+            .sealed_by_others(Holding::Channels, "key-2", after, 2)
+            .await
+            .unwrap();
         let Some(last) = bite.last() else { break };
-        after = Some(last.uid);
-        found.extend(bite.into_iter().map(|it| it.uid));
+        after = Some(last.owner);
+        found.extend(bite.into_iter().map(|it| it.owner));
     }
 
-    let mut expected: Vec<_> = stored.iter().map(|channel| channel.uid).collect();
+    let mut expected: Vec<_> = stored.iter().map(|channel| channel.uid.0).collect();
     expected.remove(3);
     assert_eq!(found, expected);
     let uses = [("key-1", 6), ("key-2", 1)].map(|(id, channels)| KeyUse {
         key_id: id.to_owned(),
         channels,
+        webhooks: 0,
     });
     assert_eq!(store.key_uses().await.unwrap(), uses);
 }
@@ -192,7 +208,10 @@ async fn a_rewrap_under_a_lease_leaves_the_lease_alone(database: Database) {
     let read = all_by_others(&store, "key-2").await.remove(0);
 
     let rewrapped = vec![wrapped_by("key-2", read)];
-    let count = store.store_rewrapped(rewrapped).await.unwrap();
+    let count = store
+        .store_rewrapped(Holding::Channels, rewrapped)
+        .await
+        .unwrap();
     let change = Change::Stored {
         sealed: testkit::sealed("second"),
         facts: testkit::facts(clock.now()),
@@ -218,13 +237,16 @@ async fn a_refresh_and_a_rewrap_at_once_leave_an_envelope_with_its_own_key(datab
     for _ in 0..6 {
         let read = all_by_others(&store, "key-2").await;
         let rewrapped = read.into_iter().map(|it| wrapped_by("key-2", it));
-        store.store_rewrapped(rewrapped.collect()).await.unwrap();
+        store
+            .store_rewrapped(Holding::Channels, rewrapped.collect())
+            .await
+            .unwrap();
     }
     for one in refreshing {
         assert_eq!(one.await.unwrap(), Finished::Stored);
     }
 
-    for SealedGrant {
+    for SealedValue {
         sealed, generation, ..
     } in all_by_others(&store, "no key at all").await
     {
@@ -282,7 +304,10 @@ async fn a_key_goes_when_nothing_needs_it(database: Database) {
     store.forget_process(old.uid).await.unwrap();
     let read = all_by_others(&store, "k1").await;
     let rewrapped = read.into_iter().map(|it| wrapped_by("k1", it));
-    store.store_rewrapped(rewrapped.collect()).await.unwrap();
+    store
+        .store_rewrapped(Holding::Channels, rewrapped.collect())
+        .await
+        .unwrap();
     let retired = store.retire_key("key-1").await.unwrap();
     let back = store.activate_key("key-1").await.unwrap();
 
@@ -290,6 +315,7 @@ async fn a_key_goes_when_nothing_needs_it(database: Database) {
         sealed: KeyUse {
             key_id: "key-1".to_owned(),
             channels: 2,
+            webhooks: 0,
         },
         processes: vec![Process {
             info: old,

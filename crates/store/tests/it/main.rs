@@ -18,3 +18,4 @@ mod plans;
 mod schedules;
 mod schema;
 mod tenants;
+mod webhooks;

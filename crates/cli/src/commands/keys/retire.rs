@@ -35,13 +35,15 @@ pub(super) async fn run(place: &Place, args: &Args) -> anyhow::Result<ExitCode> 
         }
         Retirement::Unknown => bail!("the fleet does not know a key '{id}'"),
         Retirement::Needed { sealed, processes } if processes.is_empty() => bail!(
-            "'{id}' is still needed by {} channels; run `tokenfleet keys rotate`",
-            sealed.channels
+            "'{id}' is still needed by {} channels and {} webhooks; run `tokenfleet keys rotate`",
+            sealed.channels,
+            sealed.webhooks
         ),
         Retirement::Needed { sealed, processes } => bail!(
-            "'{id}' is still needed by {} channels, and {} processes seal with it: {}; run \
-             `tokenfleet keys rotate`",
+            "'{id}' is still needed by {} channels and {} webhooks, and {} processes seal with \
+             it: {}; run `tokenfleet keys rotate`",
             sealed.channels,
+            sealed.webhooks,
             processes.len(),
             told(&processes)
         ),

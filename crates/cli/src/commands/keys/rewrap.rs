@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::ChannelUid;
+use domain::{ChannelUid, EndpointUid};
 use indicatif::ProgressBar;
-use store::{Rewrapped, SealedGrant, Store};
+use store::{Holding, Rewrapped, SealedValue, Store};
 use vault::{OpenError, Vault};
 
 /// How fast it goes.
@@ -28,12 +28,15 @@ pub(super) struct Round {
     pub(super) lacking: BTreeMap<String, u64>,
     /// Channels whose envelope does not open with its key.
     pub(super) damaged: Vec<ChannelUid>,
+    /// Webhook endpoints whose secret does not.
+    pub(super) damaged_webhooks: Vec<EndpointUid>,
 }
 
 impl Round {
     /// Whether nothing is left under another key.
     pub(super) fn is_empty(&self) -> bool {
-        self.contended == 0 && self.lacking.is_empty() && self.damaged.is_empty()
+        let damaged = self.damaged.len() + self.damaged_webhooks.len();
+        self.contended == 0 && self.lacking.is_empty() && damaged == 0
     }
 }
 
@@ -48,36 +51,59 @@ pub(super) async fn round(
     tempo: Tempo,
     bar: &ProgressBar,
 ) -> anyhow::Result<Round> {
-    let target = vault.active_id();
     let mut round = Round::default();
-    let mut after = None;
-    loop {
-        let found = store.sealed_by_others(&target, after, tempo.batch).await?;
-        let Some(last) = found.last() else {
-            return Ok(round);
-        };
-        after = Some(last.uid);
-        let rewrapped = round.rewrap(vault, found);
-        let wanted = u64::try_from(rewrapped.len()).unwrap_or(u64::MAX);
-        let stored = store.store_rewrapped(rewrapped).await?;
-        round.rewrapped += stored;
-        round.contended += wanted - stored;
-        bar.inc(stored);
-        tokio::time::sleep(tempo.pause).await;
+    for holding in Holding::ALL {
+        round.over(holding, (store, vault), tempo, bar).await?;
     }
+    Ok(round)
 }
 
 impl Round {
+    async fn over(
+        &mut self,
+        holding: Holding,
+        (store, vault): (&Store, &Vault),
+        tempo: Tempo,
+        bar: &ProgressBar,
+    ) -> anyhow::Result<()> {
+        let target = vault.active_id();
+        let mut after = None;
+        loop {
+            let found = store
+                .sealed_by_others(holding, &target, after, tempo.batch)
+                .await?;
+            let Some(last) = found.last() else {
+                return Ok(());
+            };
+            after = Some(last.owner);
+            let rewrapped = self.rewrap(holding, vault, found);
+            let wanted = u64::try_from(rewrapped.len()).unwrap_or(u64::MAX);
+            let stored = store.store_rewrapped(holding, rewrapped).await?;
+            self.rewrapped += stored;
+            self.contended += wanted - stored;
+            bar.inc(stored);
+            tokio::time::sleep(tempo.pause).await;
+        }
+    }
+
     /// Wraps what opens, and notes what does not.
-    fn rewrap(&mut self, vault: &Vault, found: Vec<SealedGrant>) -> Vec<Rewrapped> {
+    fn rewrap(
+        &mut self,
+        holding: Holding,
+        vault: &Vault,
+        found: Vec<SealedValue>,
+    ) -> Vec<Rewrapped> {
         let mut done = Vec::with_capacity(found.len());
         for before in found {
-            match vault.rewrap(before.uid, &before.sealed) {
+            match vault.rewrap(before.owner, &before.sealed) {
                 Ok(after) => done.push(Rewrapped { before, after }),
                 Err(OpenError::UnknownKey { key_id }) => {
                     *self.lacking.entry(key_id).or_default() += 1;
                 }
-                Err(OpenError::Unreadable { .. }) => self.damaged.push(before.uid),
+                Err(OpenError::Unreadable { .. }) => match holding {
+                    Holding::Channels => self.damaged.push(ChannelUid(before.owner)),
+                    Holding::Webhooks => self.damaged_webhooks.push(EndpointUid(before.owner)),
+                },
             }
         }
         done

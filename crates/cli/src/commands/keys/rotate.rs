@@ -178,6 +178,7 @@ async fn report(
             "rewrapped": rewrapped,
             "lacking_key": left.lacking,
             "damaged": damaged,
+            "damaged_webhooks": left.damaged_webhooks.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "lagging": lagging.iter().map(|process| process.info.uid.to_string()).collect::<Vec<_>>(),
         });
         say(serde_json::to_string_pretty(&report)?);
@@ -207,6 +208,11 @@ fn tell(place: &Place, left: &Round, damaged: &[String], lagging: &[Process]) {
             "{} do not open and were left alone; they need new credentials: {}",
             left.damaged.len(),
             damaged.join(", ")
+        ));
+    }
+    for webhook in &left.damaged_webhooks {
+        say(format_args!(
+            "the secret of the webhook {webhook} does not open; make that webhook anew"
         ));
     }
     if !lagging.is_empty() {

@@ -55,6 +55,8 @@ struct Line {
     here: Here,
     /// Channels whose credentials it sealed.
     channels: u64,
+    /// Webhook endpoints whose secrets it sealed.
+    webhooks: u64,
     /// Live processes that can open with it.
     processes_with_it: usize,
     /// Live processes that seal with it.
@@ -94,13 +96,15 @@ pub(super) async fn run(place: &Place, args: &Args) -> anyhow::Result<ExitCode> 
             "STATE",
             "HERE",
             "CHANNELS",
+            "WEBHOOKS",
             "PROCESSES WITH IT",
             "SEALING",
         ];
         say(table(&headings, lines.iter().map(row)));
     }
-    let lost =
-        |line: &Line| line.here != Here::Yes && (line.channels > 0 || line.state == State::Active);
+    let lost = |line: &Line| {
+        line.here != Here::Yes && (line.channels + line.webhooks > 0 || line.state == State::Active)
+    };
     Ok(if lines.iter().any(lost) {
         ExitCode::FAILURE
     } else {
@@ -122,6 +126,7 @@ fn line(
         state: state(key, ring.ids().any(|known| known == id)),
         here: here(id, ring, key),
         channels: used.map_or(0, |used| used.channels),
+        webhooks: used.map_or(0, |used| used.webhooks),
         processes_with_it: processes.iter().filter(with_it).count(),
         processes_sealing: processes.iter().filter(sealing).count(),
         processes: processes.len(),
@@ -167,6 +172,7 @@ fn row(line: &Line) -> Vec<String> {
         state.to_owned(),
         here.to_owned(),
         line.channels.to_string(),
+        line.webhooks.to_string(),
         format!("{} of {}", line.processes_with_it, line.processes),
         line.processes_sealing.to_string(),
     ]

@@ -124,7 +124,8 @@ async fn a_rotate_that_was_killed_goes_on_where_it_was(database: Database) {
     assert_eq!(again.code, Some(0), "{}", again.err);
     let report: Value = serde_json::from_str(&again.out).expect("it prints JSON");
     let expected = json!({
-        "active": "k2", "rewrapped": left, "lacking_key": {}, "damaged": [], "lagging": []
+        "active": "k2", "rewrapped": left, "lacking_key": {}, "damaged": [],
+        "damaged_webhooks": [], "lagging": []
     });
     assert_eq!(report, expected);
     assert_eq!(status(&world, "k2")[1], json!(COUNT));
@@ -167,11 +168,11 @@ async fn damaged_envelopes_and_unknown_keys_are_counted_and_disturb_nothing_else
     let report: Value = serde_json::from_str(&rotated.out).expect("it prints JSON");
     let expected = json!({
         "active": "k2", "rewrapped": 3, "lacking_key": { "k0": 2 },
-        "damaged": ["acme/tiktok-1"], "lagging": []
+        "damaged": ["acme/tiktok-1"], "damaged_webhooks": [], "lagging": []
     });
     assert_eq!(report, expected);
     assert!(
-        refused.contains("'k1' is still needed by 1 channels"),
+        refused.contains("'k1' is still needed by 1 channels and 0 webhooks"),
         "{refused}"
     );
     assert_eq!(damaged["details"]["reason"], json!("envelope_unreadable"));

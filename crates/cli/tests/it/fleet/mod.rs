@@ -16,6 +16,7 @@ mod roles;
 mod schedule;
 mod secrets;
 mod server;
+mod webhooks;
 mod world;
 
 use std::time::{Duration, Instant};
