@@ -4,6 +4,7 @@
 //! machines may. What keeps them from refreshing one channel twice is the lease
 //! in the database, not the queue.
 
+mod escrow;
 mod missing_keys;
 mod monotonic;
 mod poison;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apalis_core::error::WorkerError;
+use cache::Cache;
 use domain::Backoff;
 use futures::future::BoxFuture;
 use jobs::{RefreshChannel, SweepTenant, VisitEndpoint};
@@ -27,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vault::Vault;
 
+use self::escrow::Keeper;
 pub use process::{Process, ProcessError};
 pub use webhook::Webhooks;
 
@@ -45,6 +48,8 @@ pub struct Deps {
     pub store: Store,
     /// The dispatcher.
     pub queues: Queues,
+    /// Has the copies of answers that wait for the database.
+    pub cache: Cache,
     /// Opens and seals credentials.
     pub vault: Arc<Vault>,
     /// Calls the providers.
@@ -104,6 +109,8 @@ pub struct Health {
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) deps: Deps,
+    /// Answers that the database has not confirmed.
+    pub(crate) escrow: Keeper,
     /// Sent requests: they outlive their job, and the process waits for them.
     pub(crate) in_flight: TaskTracker,
     /// Keys that channels wait for.
@@ -149,8 +156,17 @@ pub async fn run(
     started: impl FnOnce(Health),
 ) -> Result<(), RunError> {
     let names = queue_names(&deps)?;
+    let (process, cache) = (Arc::clone(&deps.process), deps.cache.clone());
+    let escrow = Keeper::new(process, cache, deps.store.clone());
+    // What an earlier run left is stored before anything is asked anew.
+    escrow.round().await;
+    let keeping = tokio::spawn({
+        let (escrow, shutdown) = (escrow.clone(), shutdown.clone());
+        async move { escrow.run(shutdown).await }
+    });
     let context = Arc::new(Context {
         deps,
+        escrow,
         in_flight: TaskTracker::new(),
         missing_keys: MissingKeys::default(),
         stopping: shutdown,
@@ -166,6 +182,7 @@ pub async fn run(
     let ended = drain(&context, &mut workers).await;
     await_answers(&context).await;
     settle(workers).await;
+    keeping.abort();
     ended
 }
 
@@ -186,7 +203,11 @@ async fn await_answers(context: &Context) {
         .is_err()
     {
         let unanswered = context.in_flight.len();
-        tracing::error!(unanswered, "stopping although answers are not stored");
+        tracing::error!(
+            unanswered,
+            "stopping although requests are not answered or answers not stored; those that came \
+             are in escrow, and the next start stores them"
+        );
     }
 }
 

@@ -21,6 +21,7 @@ const KEEP_LOCKS: Duration = Duration::from_hours(24);
 #[derive(Debug)]
 pub struct Process {
     uid: ProcessUid,
+    data_dir: PathBuf,
     run_dir: PathBuf,
     lock: File,
     dead: Mutex<HashSet<ProcessUid>>,
@@ -55,6 +56,7 @@ impl Process {
         lock.lock().map_err(failed(&path))?;
         Ok(Self {
             uid,
+            data_dir: data_dir.to_owned(),
             run_dir,
             lock,
             dead: Mutex::default(),
@@ -65,6 +67,19 @@ impl Process {
     #[must_use]
     pub const fn uid(&self) -> ProcessUid {
         self.uid
+    }
+
+    /// Where it keeps its files.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// Whether a process that wrote files into this data directory has ended: proven
+    /// dead, or it took its lock file away as its last act.
+    #[must_use]
+    pub fn is_gone(&self, other: ProcessUid) -> bool {
+        self.is_dead(other) || !lock_path(&self.run_dir, other).exists()
     }
 
     /// Whether the process is known to have ended.

@@ -7,6 +7,7 @@
 //! | rate limits | [`Cache::spend`], [`Cache::look`] | every bucket is full again |
 //! | answers to repeat | [`Cache::begin`], [`Cache::finish`], [`Cache::abandon`] | a repeated request is a new one |
 //! | marks | [`Cache::mark`] | what was done once may be done once more |
+//! | answers in escrow | [`Cache::deposit`], [`Cache::deposits`], [`Cache::forget_deposit`] | the first stands in a file |
 //! | second copies | [`Cache::publish`] | nobody misses them: the database has the first |
 //!
 //! Keys begin with the fleet's prefix, except those that others know by name, and
@@ -16,6 +17,7 @@
 
 mod answers;
 mod copies;
+mod deposits;
 mod error;
 mod keys;
 mod limits;

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::TcpSettings;
-use redis::{Client, Cmd, FromRedisValue, IntoConnectionInfo as _, RedisError, ScriptInvocation};
+use redis::{
+    Client, Cmd, FromRedisValue, IntoConnectionInfo as _, Pipeline, RedisError, ScriptInvocation,
+};
 
 use crate::{CacheError, CacheOptions, ConnectError};
 
@@ -57,6 +59,18 @@ impl Link {
         self.enter()?;
         let answer = match cmd.query_async(&mut self.manager.clone()).await {
             Err(error) if is_broken(&error) => cmd.query_async(&mut self.manager.clone()).await,
+            answer => answer,
+        };
+        self.leave(answer)
+    }
+
+    /// Sends commands that may be sent twice.
+    pub(crate) async fn pipeline(&self, commands: &Pipeline) -> Result<(), CacheError> {
+        self.enter()?;
+        let answer = match commands.query_async(&mut self.manager.clone()).await {
+            Err(error) if is_broken(&error) => {
+                commands.query_async(&mut self.manager.clone()).await
+            }
             answer => answer,
         };
         self.leave(answer)

@@ -130,6 +130,7 @@ impl Local {
             worker: Some(worker::Deps {
                 store: self.store.clone(),
                 queues: self.queues.clone(),
+                cache: self.cache.clone(),
                 vault: Arc::clone(&self.vault),
                 providers: Arc::clone(&self.providers),
                 webhooks: mapping::webhooks(settings)?,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use crate::{ChannelUid, Details, ErrorClass, Generation, TenantUid, Timestamp, reason};
@@ -57,11 +57,18 @@ impl Serialize for AttemptOutcome {
     }
 }
 
+impl<'de> Deserialize<'de> for AttemptOutcome {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Self::parse(&name).ok_or_else(|| serde::de::Error::custom("not an outcome of an attempt"))
+    }
+}
+
 /// One try at a job, as the history keeps it.
 ///
 /// Every job that ended has exactly one record with `ends_job`, so that the
 /// totals of finished jobs can be counted from the history.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptRecord {
     /// A UUID of version 7, so that records sort by age.
     pub uid: Uuid,

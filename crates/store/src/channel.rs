@@ -81,7 +81,7 @@ const fn once() -> u32 {
 }
 
 /// What is known about a set of credentials without opening it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// The state that the channel has with them.
     pub state: ChannelState,

@@ -229,7 +229,7 @@ fn fail(row: &mut Row, failure: &Failure, ends_job: bool) {
 }
 
 /// What the channel has after a success stands in its record.
-fn complete(row: &Row, attempt: &mut AttemptRecord) {
+pub(crate) fn complete(row: &Row, attempt: &mut AttemptRecord) {
     attempt.generation = Some(Generation(row.model.generation));
     attempt.new_expires_at = row.access_expires_at();
 }

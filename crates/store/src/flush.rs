@@ -14,7 +14,7 @@ use crate::lane::{Op, Reply, answer};
 use crate::pools::{self, Pools};
 use crate::row::{Row, RowMap};
 use crate::sql::Sql;
-use crate::{StoreError, attempts, events, lease, plain, row};
+use crate::{Escrow, Restored, StoreError, attempts, escrow, events, lease, plain, row};
 
 /// Carries out these calls and answers them: the plain ones first, the others in
 /// their order, all or none.
@@ -109,6 +109,14 @@ impl Batch {
                 self.reply(reply, held);
             }
             Op::Record(attempt, reply) => self.record(*attempt, reply),
+            Op::Restore {
+                escrow,
+                under,
+                reply,
+            } => {
+                let restored = self.restore(*escrow, under);
+                self.reply(reply, restored);
+            }
             Op::Barrier(reply) => self.reply(reply, Ok(())),
         }
     }
@@ -127,15 +135,34 @@ impl Batch {
             Finished::Stored => {
                 let refreshed = matches!(finish.change, Change::Stored { .. });
                 let events = events::of(before, refreshed, row, now);
-                self.events.extend(events);
-                self.entries.push(Entry {
-                    attempt: finish.attempt,
-                    made: true,
-                });
+                self.made(finish.attempt, events);
                 self.reply(reply, Ok(Finished::Stored));
             }
             late => self.too_late(finish.attempt, late, reply),
         }
+    }
+
+    fn restore(&mut self, mut escrow: Escrow, under: Option<i64>) -> Result<Restored, StoreError> {
+        let now = self.now;
+        let Some(row) = self.row(escrow.attempt.channel)? else {
+            return Ok(Restored::Gone);
+        };
+        let before = row.state;
+        let restored = escrow::apply(row, &mut escrow, under, now);
+        if restored == Restored::Stored {
+            let events = events::of(before, true, row, now);
+            self.made(escrow.attempt, events);
+        }
+        Ok(restored)
+    }
+
+    /// An attempt that was made under a lease changed its channel.
+    fn made(&mut self, attempt: AttemptRecord, events: Vec<Event>) {
+        self.events.extend(events);
+        self.entries.push(Entry {
+            attempt,
+            made: true,
+        });
     }
 
     fn record(&mut self, attempt: AttemptRecord, reply: Reply<()>) {

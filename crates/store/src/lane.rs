@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::flush::flush;
 use crate::pools::Pools;
-use crate::{Finish, Finished, LeaseOutcome, LeaseRequest, StoreError};
+use crate::{Escrow, Finish, Finished, LeaseOutcome, LeaseRequest, Restored, StoreError};
 
 /// At most so many calls share a transaction.
 const MOST: usize = 256;
@@ -39,6 +39,12 @@ pub(crate) enum Op {
         reply: Reply<bool>,
     },
     Record(Box<AttemptRecord>, Reply<()>),
+    Restore {
+        escrow: Box<Escrow>,
+        /// A lease of the caller's.
+        under: Option<i64>,
+        reply: Reply<Restored>,
+    },
     /// Answered once everything before it is stored.
     Barrier(Reply<()>),
 }
@@ -114,6 +120,7 @@ impl Op {
             Self::Finish(finish, _) => Some(finish.attempt.channel),
             Self::Release { channel, .. } => Some(*channel),
             Self::Record(attempt, _) => Some(attempt.channel),
+            Self::Restore { escrow, .. } => Some(escrow.attempt.channel),
             Self::Barrier(_) => None,
         }
     }
@@ -124,6 +131,7 @@ impl Op {
             Self::Lease(_, reply) => answer(reply, Err(cause)),
             Self::Finish(_, reply) => answer(reply, Err(cause)),
             Self::Release { reply, .. } => answer(reply, Err(cause)),
+            Self::Restore { reply, .. } => answer(reply, Err(cause)),
             Self::Record(_, reply) | Self::Barrier(reply) => answer(reply, Err(cause)),
         }
     }

@@ -11,7 +11,7 @@
 //! | keep tenants and channels | [`Store::create_tenant`], [`Store::import_channels`], [`Store::patch_channel`], [`Store::delete_channel`] |
 //! | find work | [`Store::take_due`], [`Store::request_refresh`], [`Store::due_schedules`] |
 //! | keep people and programs | [`Store::register`], [`Store::open_session`], [`Store::rotate`], [`Store::create_service_token`] |
-//! | do it | [`Store::lease`], [`Store::renew_lease`], [`Store::finish`], [`Store::release`], [`Store::record`] |
+//! | do it | [`Store::lease`], [`Store::renew_lease`], [`Store::finish`], [`Store::release`], [`Store::record`], [`Store::restore`] |
 //! | tell tenants | [`Store::create_endpoint`], [`Store::dispatch_events`], [`Store::take_endpoints`], [`Store::due_deliveries`], [`Store::settle_delivery`], [`Store::replay`] |
 //! | change the master key | [`Store::activate_key`], [`Store::sealed_by_others`], [`Store::store_rewrapped`], [`Store::retire_key`] |
 //! | hand out tokens | [`Store::held`], [`Store::held_named`] |
@@ -28,6 +28,7 @@ mod deliveries;
 mod due;
 mod edit;
 mod error;
+mod escrow;
 mod events;
 mod expiring;
 mod finish;
@@ -66,6 +67,7 @@ pub use deliveries::{Delivery, DeliveryResult, Settlement};
 pub use due::{Due, RefreshRequest};
 pub use edit::{ChannelPatch, NewGrant};
 pub use error::{ConnectError, CreateError, SchemaError, StoreError};
+pub use escrow::{DamagedEscrow, Escrow, Restored};
 pub use expiring::ExpiryWalk;
 pub use finish::{Change, Failure, Finish, Finished};
 pub use fleet::{Process, ProcessInfo};

@@ -122,7 +122,7 @@ impl Cluster {
         Ok(name)
     }
 
-    async fn execute(&self, statement: String) -> anyhow::Result<()> {
+    pub(crate) async fn execute(&self, statement: String) -> anyhow::Result<()> {
         let mut db = self.connect().await?;
         db.execute(sea_orm::sqlx::AssertSqlSafe(statement)).await?;
         db.close().await?;

@@ -15,6 +15,7 @@ mod builders;
 mod clock;
 mod cluster;
 mod database;
+mod outage;
 mod postgres;
 pub mod redis;
 
@@ -23,6 +24,7 @@ pub use builders::{
 };
 pub use clock::TestClock;
 pub use database::{Database, Kind};
+pub use outage::Outage;
 pub use postgres::PostgresServer;
 
 /// Runs these `async fn(Database)` as tests on every kind of database: `sqlite::name` and

@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::{AttemptRecord, ChannelState, Details, Generation, Grant, Timestamp, Verdict, reason};
 use providers::{Call, Provider, Rotation};
 use queue::{JobContext, Outcome};
-use store::{Finish, Finished, Lease};
+use store::{Escrow, Finish, Finished, Lease};
 use uuid::Uuid;
 use vault::OpenError;
 
@@ -18,6 +18,8 @@ use crate::monotonic::Monotonic;
 
 /// Pause until another process, or this one after a restart, may have the key.
 const KEY_MISSING: Duration = Duration::from_mins(1);
+/// How long the database may take to confirm an answer before it goes to escrow.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(1);
 /// Pauses between tries to store an answer while the database is away.
 const STORE_PAUSES: [Duration; 4] = [
     Duration::from_millis(100),
@@ -38,6 +40,9 @@ pub(super) struct Attempt {
 impl Attempt {
     /// Opens the grant, asks the provider and stores what came of it.
     pub(super) async fn run(self) -> Outcome {
+        if let Some(outcome) = self.redeemed().await {
+            return outcome;
+        }
         let deps = &self.context.deps;
         let channel = &self.lease.channel;
         let opened = deps
@@ -62,6 +67,29 @@ impl Attempt {
             (Ok(grant), Some(provider)) => self.ask(&grant, provider.as_ref()).await,
         };
         self.conclude(decision).await
+    }
+
+    /// After a request whose outcome nobody knows: ends the job with its answer if
+    /// that is kept somewhere, and gives up for now if that cannot be found out.
+    async fn redeemed(&self) -> Option<Outcome> {
+        self.lease.open_intent.as_ref()?;
+        let channel = &self.lease.channel;
+        let escrow = &self.context.escrow;
+        match escrow.redeem(channel.uid, self.lease.epoch).await {
+            Ok(false) => None,
+            Ok(true) => {
+                let ending = Ending::already_refreshed(channel.generation.next(), None);
+                Some(end_without_request(&self.context, &self.job, ending).await)
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "nothing is sent after an open intent"
+                );
+                self.release().await;
+                Some(self.job.postponed())
+            }
+        }
     }
 
     /// Asks the provider, unless there is nothing to ask yet.
@@ -194,21 +222,29 @@ impl Attempt {
             change,
             attempt,
         };
-        match self.store(finish).await {
+        let escrow = Escrow::of(&finish, &self.lease);
+        match self.store(finish, escrow.as_ref()).await {
             Finished::Stored => outcome,
-            Finished::Fenced { generation, state } => self.fenced(generation, state).await,
+            Finished::Fenced { generation, state } => {
+                self.fenced(escrow, (generation, state)).await
+            }
             Finished::Gone => Outcome::Cancelled,
         }
     }
 
     /// Somebody else had the channel when the answer was there.
-    async fn fenced(&self, generation: Generation, state: ChannelState) -> Outcome {
+    async fn fenced(&self, escrow: Option<Escrow>, by: (Generation, ChannelState)) -> Outcome {
+        let (generation, state) = by;
         tracing::warn!(channel.generation = generation.0, %state, "an answer came too late");
         if state == ChannelState::Deleting {
             return Outcome::Cancelled;
         }
         if generation <= self.lease.channel.generation {
-            // Another worker holds the lease: what it does is this job's result too.
+            // Another worker holds the lease: what it does is this job's result too. If
+            // it gets no answer, ours may be the one that counts.
+            if let Some(escrow) = escrow {
+                self.context.escrow.keep(&escrow).await;
+            }
             return self.job.postponed();
         }
         let ending = Ending::already_refreshed(generation, None);
@@ -249,23 +285,43 @@ impl Attempt {
         }
     }
 
-    /// Stores until it is stored: the answer may hold the only living token.
-    async fn store(&self, finish: Finish) -> Finished {
+    /// Stores until it is stored: the answer may hold the only living token, and is
+    /// in escrow as long as the database has not confirmed it.
+    async fn store(&self, finish: Finish, escrow: Option<&Escrow>) -> Finished {
         let mut pauses = STORE_PAUSES
             .iter()
             .chain(std::iter::repeat(&STORE_PAUSES[3]));
+        let mut kept = None;
         loop {
-            match self.context.deps.store.finish(finish.clone()).await {
-                Ok(finished) => return finished,
-                Err(error) => {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "an answer is not stored yet; it is kept and tried again"
-                    );
-                    let pause = pauses.next().copied().unwrap_or(STORE_PAUSES[3]);
-                    tokio::time::sleep(pause).await;
+            let finished = self.context.deps.store.finish(finish.clone());
+            match unless_late(finished, kept.is_none()).await {
+                Some(Ok(finished)) => {
+                    if let Some(escrow) = kept {
+                        self.context.escrow.forget(escrow).await;
+                    }
+                    return finished;
                 }
+                Some(Err(error)) => tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "an answer is not stored yet; it is kept and tried again"
+                ),
+                None => tracing::warn!("the database does not confirm an answer"),
             }
+            if let (None, Some(escrow)) = (kept, escrow) {
+                self.context.escrow.keep(escrow).await;
+                kept = Some(escrow);
+            }
+            let pause = pauses.next().copied().unwrap_or(STORE_PAUSES[3]);
+            tokio::time::sleep(pause).await;
         }
+    }
+}
+
+/// The result, or `None` if it takes too long and somebody minds.
+async fn unless_late<T>(result: impl Future<Output = T>, minds: bool) -> Option<T> {
+    if minds {
+        tokio::time::timeout(CONFIRMED_WITHIN, result).await.ok()
+    } else {
+        Some(result.await)
     }
 }

@@ -151,6 +151,8 @@ async fn lease(context: &Context, job: &Job) -> Result<LeaseOutcome, store::Stor
     if !deps.process.is_dead(owner) {
         return Ok(outcome);
     }
+    // What the dead one had received comes before anything that is asked anew.
+    context.escrow.inherit(owner).await;
     request.dead_owner = Some(owner);
     deps.store.lease(request).await
 }

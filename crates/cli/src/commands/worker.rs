@@ -65,6 +65,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     let deps = worker::Deps {
         store: store.clone(),
         queues: parts::open_queues(&loaded, &redis, "worker").await?,
+        cache: parts::open_cache(&loaded, &redis)?,
         vault: Arc::clone(&vault),
         providers: parts::open_providers(&loaded)?,
         webhooks: mapping::webhooks(&loaded.settings)?,

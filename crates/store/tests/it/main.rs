@@ -7,6 +7,7 @@ extern crate tokenfleet_store as store;
 mod changes;
 mod channels;
 mod due;
+mod escrow;
 mod figures;
 mod finish;
 mod fleet;

@@ -3,6 +3,7 @@
 
 mod crash;
 mod drain;
+mod escrow;
 mod facturify;
 mod faults;
 mod flush;

@@ -99,6 +99,20 @@ impl Server {
         self.all(&format!("{}/attempts", channel_path(id))).await
     }
 
+    /// Waits until no connection to the database that was away is left in the pool.
+    pub(crate) async fn recovered(&self) {
+        until("ten reads in a row are answered", async || {
+            for _ in 0..10 {
+                let answer = self.get("/api/v1/tenants/acme/channels").await;
+                if answer.status != 200 {
+                    return None;
+                }
+            }
+            Some(())
+        })
+        .await;
+    }
+
     /// Waits until a channel is as wanted, and says how it is.
     pub(crate) async fn channel_until(&self, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         until(&format!("{id} is as wanted"), async || {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use simulator::{Latency, MintRequest, Minted, Running as Simulated, Simulator, SimulatorConfig};
-use testkit::Database;
 use testkit::redis::RedisServer;
+use testkit::{Database, Outage};
 use tokio::task::JoinSet;
 
 use super::Server;
@@ -151,6 +151,12 @@ impl World {
     pub(crate) fn worker(&self, data_dir: &str, more: &[&str]) -> Running {
         let arguments = [&["worker", "--data-dir", data_dir], more].concat();
         self.site.start(&arguments, "working")
+    }
+
+    /// Takes the database away.
+    pub(crate) async fn outage(&self) -> Outage {
+        let database = self.database.as_ref().expect("a database of its own");
+        database.outage().await
     }
 
     /// Mints and imports.

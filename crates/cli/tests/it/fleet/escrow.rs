@@ -1,0 +1,158 @@
+//! The database is away when the answers come.
+
+use std::path::{Path, PathBuf};
+
+use simulator::{MintRequest, Minted};
+use testkit::Database;
+
+use super::world::is_fresh;
+use super::{Server, World, until};
+use crate::harness::Running;
+
+const CHANNELS: u32 = 50;
+
+testkit::each_database!(
+    answers_that_the_database_does_not_take_are_stored_when_it_is_back,
+    answers_in_escrow_survive_their_worker,
+    another_machine_finds_the_copy_of_an_answer_before_it_asks_anew,
+    a_file_in_escrow_that_was_cut_off_disturbs_nobody,
+);
+
+async fn answers_that_the_database_does_not_take_are_stored_when_it_is_back(database: Database) {
+    let (world, _roles, server, minted) = answers_on_their_way(database).await;
+    let worker = world.worker("data-1", &[]);
+    requests_left(&world, &minted).await;
+
+    let outage = world.outage().await;
+    let kept = in_escrow(&world.site.path("data-1"), minted.len()).await;
+    outage.end().await;
+
+    server.recovered().await;
+    server.channels_until(is_fresh).await;
+    each_was_asked_once(&world, &minted);
+    assert_eq!(kept, minted.len());
+    in_escrow(&world.site.path("data-1"), 0).await;
+    worker.stop();
+}
+
+async fn answers_in_escrow_survive_their_worker(database: Database) {
+    let (world, _roles, server, minted) = answers_on_their_way(database).await;
+    let mut worker = world.worker("data-1", &[]);
+    requests_left(&world, &minted).await;
+    let outage = world.outage().await;
+    in_escrow(&world.site.path("data-1"), minted.len()).await;
+
+    worker.signal("KILL");
+    worker.wait();
+    outage.end().await;
+    let next = world.worker("data-1", &[]);
+
+    server.recovered().await;
+    server.channels_until(is_fresh).await;
+    each_was_asked_once(&world, &minted);
+    next.stop();
+}
+
+async fn another_machine_finds_the_copy_of_an_answer_before_it_asks_anew(database: Database) {
+    let (world, _roles, server, minted) = answers_on_their_way(database).await;
+    let mut worker = world.worker("data-1", &[]);
+    requests_left(&world, &minted).await;
+    let outage = world.outage().await;
+    in_escrow(&world.site.path("data-1"), minted.len()).await;
+
+    worker.signal("KILL");
+    worker.wait();
+    outage.end().await;
+    let next = world.worker("data-2", &[]);
+
+    server.recovered().await;
+    server.channels_until(is_fresh).await;
+    each_was_asked_once(&world, &minted);
+    next.stop();
+}
+
+async fn a_file_in_escrow_that_was_cut_off_disturbs_nobody(database: Database) {
+    let (world, _roles, server, minted) = answers_on_their_way(database).await;
+    let dir = world.site.path("data-1");
+    let mut worker = world.worker("data-1", &[]);
+    requests_left(&world, &minted).await;
+    let outage = world.outage().await;
+    in_escrow(&dir, minted.len()).await;
+    worker.signal("KILL");
+    worker.wait();
+    let damaged = files(&dir).remove(0);
+    let text = std::fs::read_to_string(&damaged).expect("an answer");
+    std::fs::write(&damaged, &text[..text.len() / 2]).expect("our own directory");
+
+    outage.end().await;
+    let next = world.worker("data-1", &[]);
+
+    // What the file held is in the copy as well.
+    server.recovered().await;
+    server.channels_until(is_fresh).await;
+    each_was_asked_once(&world, &minted);
+    let aside = damaged.with_extension("damaged");
+    assert!(aside.exists(), "{}", aside.display());
+    assert!(next.said().contains("a file in escrow is skipped"));
+    next.stop();
+}
+
+/// A scheduler has handed channels out whose provider takes its time.
+async fn answers_on_their_way(database: Database) -> (World, [Running; 2], Server, Vec<Minted>) {
+    let world = World::slow(3000, Some(database)).await;
+    let world = world
+        .set("TOKENFLEET_QUEUE__LEASE", "5s")
+        .set("TOKENFLEET_WORKER__CONCURRENCY", &CHANNELS.to_string())
+        .set("TOKENFLEET_WORKER__PROVIDER_TIMEOUT", "6s")
+        .set("TOKENFLEET_WORKER__REFRESH_LEASE", "18s")
+        .set("TOKENFLEET_WORKER__TAKEOVER_GRACE", "18s")
+        .set("FACTURIFY_TIMEOUT", "6s")
+        .set("TOKENFLEET_PROVIDERS__CONNECT_TIMEOUT", "1s");
+    let (api, server) = world.api().await;
+    let order = MintRequest::of("tiktok").expires_in(0).count(CHANNELS);
+    let minted = world.import(&server, &order).await;
+    let scheduler = world.scheduler();
+    (world, [api, scheduler], server, minted)
+}
+
+async fn requests_left(world: &World, minted: &[Minted]) {
+    until("the requests have arrived", async || {
+        let arrived = |it: &Minted| {
+            let view = world.simulator.grant(&it.id, false);
+            view.expect("it was minted").requests > 0
+        };
+        minted.iter().all(arrived).then_some(())
+    })
+    .await;
+}
+
+/// Waits for so many files.
+async fn in_escrow(data_dir: &Path, count: usize) -> usize {
+    until("the answers are in escrow, or no longer", async || {
+        Some(files(data_dir).len()).filter(|kept| *kept == count)
+    })
+    .await
+}
+
+fn files(data_dir: &Path) -> Vec<PathBuf> {
+    let entries = |dir: &Path| {
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let owners = entries(&data_dir.join("escrow"));
+    let all = owners.iter().flat_map(|owner| entries(owner));
+    all.filter(|path| path.extension().is_some_and(|it| it == "json"))
+        .collect()
+}
+
+/// No refresh token was spent twice, and what is stored is what lives.
+fn each_was_asked_once(world: &World, minted: &[Minted]) {
+    for it in minted {
+        let view = world.simulator.grant(&it.id, false).expect("it was minted");
+        assert_eq!(
+            (view.requests, view.generation, view.reuses),
+            (1, 2, 0),
+            "{view:?}"
+        );
+    }
+}

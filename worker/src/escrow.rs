@@ -1,0 +1,226 @@
+//! Answers that the database has not confirmed: kept in a file, with a copy in Redis,
+//! until they are stored.
+//!
+//! The file is written and flushed before anything else; it lies under the process's
+//! own name, so that whoever proves the process dead knows what it left. The copy
+//! serves workers on other machines: who finds an open intent looks at it before he
+//! spends the same credentials again.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache::Cache;
+use domain::{ChannelUid, ProcessUid};
+use store::{Escrow, Restored, Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+use crate::Process;
+
+/// Pause between two looks at what is kept.
+const ROUND: Duration = Duration::from_secs(2);
+
+/// The files and copies of one process, and of those that it survived.
+#[derive(Clone, Debug)]
+pub(crate) struct Keeper {
+    dir: PathBuf,
+    process: Arc<Process>,
+    cache: Cache,
+    store: Store,
+}
+
+impl Keeper {
+    /// Keeps answers under `escrow/<uid of the process>/` in the data directory.
+    pub(crate) fn new(process: Arc<Process>, cache: Cache, store: Store) -> Self {
+        Self {
+            dir: process.data_dir().join("escrow"),
+            process,
+            cache,
+            store,
+        }
+    }
+
+    /// Keeps an answer; after this it survives the end of the process.
+    ///
+    /// A disk that does not take it is told in the log: the copy in Redis and the
+    /// memory of the caller are what is left then.
+    pub(crate) async fn keep(&self, escrow: &Escrow) {
+        let (text, path) = (escrow.to_text(), self.path(self.process.uid(), escrow));
+        let written = {
+            let (text, path) = (text.clone(), path.clone());
+            tokio::task::spawn_blocking(move || write(&path, &text)).await
+        };
+        match written {
+            Ok(Ok(())) => tracing::warn!(path = %path.display(), "an answer is kept in escrow"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, path = %path.display(), "an answer is not in escrow");
+            }
+            Err(error) => tracing::error!(%error, "an answer is not in escrow"),
+        }
+        let subject = escrow.attempt.channel.to_string();
+        if let Err(error) = self.cache.deposit(&subject, escrow.epoch, &text).await {
+            tracing::warn!(%error, "no copy of an answer in escrow");
+        }
+    }
+
+    /// Forgets an answer that is stored, or no longer fits.
+    pub(crate) async fn forget(&self, escrow: &Escrow) {
+        self.remove(&self.path(self.process.uid(), escrow), escrow)
+            .await;
+    }
+
+    /// Stores what is known anywhere of answers to earlier requests for this channel.
+    ///
+    /// `true` if one was stored. To be asked under a lease that found an open intent,
+    /// before anything is sent.
+    ///
+    /// # Errors
+    ///
+    /// What kept it from being known: nothing must be sent then.
+    pub(crate) async fn redeem(
+        &self,
+        channel: ChannelUid,
+        epoch: i64,
+    ) -> Result<bool, RedeemError> {
+        let mut known = Vec::new();
+        for text in self.cache.deposits(&channel.to_string()).await? {
+            match Escrow::parse(&text) {
+                Ok(escrow) => known.push(escrow),
+                Err(error) => tracing::error!(%error, "a copy in Redis is skipped"),
+            }
+        }
+        // Of several answers that of the later request counts.
+        known.sort_unstable_by_key(|escrow| std::cmp::Reverse(escrow.epoch));
+        let mut stored = false;
+        for escrow in known {
+            let restored = self.store.restore(escrow.clone(), Some(epoch)).await?;
+            stored |= restored == Restored::Stored;
+            if !matches!(restored, Restored::Held { .. }) {
+                self.forget(&escrow).await;
+            }
+        }
+        Ok(stored)
+    }
+
+    /// Stores what a dead process left; it must be proven dead.
+    pub(crate) async fn inherit(&self, dead: ProcessUid) {
+        self.store_files_of(dead).await;
+    }
+
+    /// Stores what this process and dead ones left, until it stops.
+    pub(crate) async fn run(&self, stopping: CancellationToken) {
+        loop {
+            self.round().await;
+            tokio::select! {
+                () = tokio::time::sleep(ROUND) => {}
+                () = stopping.cancelled() => return,
+            }
+        }
+    }
+
+    /// One look at everything that is kept here.
+    pub(crate) async fn round(&self) {
+        let Ok(entries) = fs::read_dir(&self.dir) else {
+            return;
+        };
+        let names = entries.flatten().map(|entry| entry.file_name());
+        let owners = names.filter_map(|name| name.to_str()?.parse().ok());
+        for owner in owners.collect::<Vec<ProcessUid>>() {
+            if owner == self.process.uid() || self.process.is_gone(owner) {
+                self.store_files_of(owner).await;
+            }
+        }
+    }
+
+    async fn store_files_of(&self, owner: ProcessUid) {
+        let dir = self.dir.join(owner.to_string());
+        let Ok(entries) = fs::read_dir(&dir) else {
+            return;
+        };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "json")
+                && let Err(error) = self.store_file(&path).await
+            {
+                tracing::warn!(%error, "answers in escrow wait for the database");
+                return;
+            }
+        }
+        if owner != self.process.uid() {
+            // It stays if something is left in it, such as a damaged file.
+            drop(fs::remove_dir(&dir));
+        }
+    }
+
+    /// Hands one file in; one that cannot be read is named and set aside.
+    async fn store_file(&self, path: &Path) -> Result<(), StoreError> {
+        let Ok(text) = fs::read_to_string(path) else {
+            // Somebody else was faster.
+            return Ok(());
+        };
+        let escrow = match Escrow::parse(&text) {
+            Ok(escrow) => escrow,
+            Err(error) => {
+                let aside = path.with_extension("damaged");
+                tracing::error!(%error, path = %aside.display(), "a file in escrow is skipped");
+                drop(fs::rename(path, aside));
+                return Ok(());
+            }
+        };
+        match self.store.restore(escrow.clone(), None).await? {
+            Restored::Held { until } => {
+                tracing::debug!(%until, path = %path.display(), "an answer in escrow waits");
+            }
+            restored => {
+                let channel = escrow.attempt.channel;
+                tracing::info!(channel.uid = %channel, outcome = ?restored, "an answer left escrow");
+                self.remove(path, &escrow).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, path: &Path, escrow: &Escrow) {
+        drop(fs::remove_file(path));
+        let subject = escrow.attempt.channel.to_string();
+        if let Err(error) = self.cache.forget_deposit(&subject, escrow.epoch).await {
+            tracing::debug!(%error, "a copy of an answer stays until it is found outdated");
+        }
+    }
+
+    fn path(&self, owner: ProcessUid, escrow: &Escrow) -> PathBuf {
+        let name = format!("{}-{}.json", escrow.attempt.channel, escrow.epoch);
+        self.dir.join(owner.to_string()).join(name)
+    }
+}
+
+/// Why it is not known whether an answer is kept somewhere.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RedeemError {
+    /// Redis, where the copies are.
+    #[error("the copies of answers cannot be read")]
+    Cache(#[from] cache::CacheError),
+    /// The database, where they go.
+    #[error("an answer in escrow is not stored")]
+    Store(#[from] StoreError),
+}
+
+/// Writes a file that is there in full or not at all, also after a power cut.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(dir)?;
+    let part = path.with_extension("part");
+    let mut file = File::create(&part)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&part, path)?;
+    File::open(dir)?.sync_all()?;
+    // The directory of the process may be new as well.
+    match dir.parent() {
+        Some(above) => File::open(above)?.sync_all(),
+        None => Ok(()),
+    }
+}
