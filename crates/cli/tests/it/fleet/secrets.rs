@@ -36,6 +36,12 @@ const PLANTED: [(&str, &str, &str); 9] = [
     ),
 ];
 
+/// The signing secret of a webhook, and the same in base64.
+const WEBHOOK_SECRET: [&str; 2] = [
+    "needle-webhook-secret-0123456789",
+    "bmVlZGxlLXdlYmhvb2stc2VjcmV0LTAxMjM0NTY3ODk=",
+];
+
 /// Something that was written somewhere.
 struct Text {
     place: String,
@@ -155,6 +161,8 @@ async fn live_through_everything(world: &World, server: &Server) -> BTreeSet<Str
     ]
     .map(str::to_owned)
     .into();
+    webhook(server).await;
+    secrets.extend(WEBHOOK_SECRET.map(str::to_owned));
     let mut channels = Vec::new();
     for (number, (provider, one, other)) in PLANTED.into_iter().enumerate() {
         secrets.extend(
@@ -210,6 +218,11 @@ async fn live_through_everything(world: &World, server: &Server) -> BTreeSet<Str
         server.get(path).await.of(200);
     }
     server.channels().await;
+    until("the webhook was visited", async || {
+        let webhooks = server.get("/api/v1/tenants/acme/webhooks").await.of(200);
+        (webhooks["items"][0]["last_error"] == "not_reached").then_some(())
+    })
+    .await;
     let jobs = server.all("/api/v1/tenants/acme/jobs").await;
     for job in jobs.iter().filter_map(|it| it["id"].as_str()) {
         server.get(&format!("/api/v1/jobs/{job}")).await;
@@ -221,6 +234,24 @@ async fn live_through_everything(world: &World, server: &Server) -> BTreeSet<Str
             .any(|it| it.starts_with("act") && !PLANTED.iter().any(|p| p.1 == it))
     );
     secrets
+}
+
+/// A webhook that hears of every refresh, at an address that nobody has; its secret is shown
+/// once, to whoever makes it.
+async fn webhook(server: &Server) {
+    let path = "/api/v1/tenants/acme/webhooks";
+    let body = |secret: &str| {
+        json!({
+            "url": "https://hooks.example.invalid/in", "events": ["channel.refreshed"],
+            "secret": secret,
+        })
+    };
+    let secret = format!("whsec_{}", WEBHOOK_SECRET[1]);
+    let made = server.unheard().post_json(path, &body(&secret)).await;
+    assert_eq!(made.of(201)["secret"], json!(secret));
+    let refused = server.post_json(path, &body(WEBHOOK_SECRET[0])).await;
+    assert_eq!(refused.status, 422, "{}", refused.text);
+    server.get(path).await.of(200);
 }
 
 /// Bodies with secrets in places where they do not belong.

@@ -57,6 +57,14 @@ impl Server {
         }
     }
 
+    /// The same one, for answers that are meant to hold a secret.
+    pub(crate) fn unheard(&self) -> Self {
+        Self {
+            heard: Arc::default(),
+            ..self.clone()
+        }
+    }
+
     /// Every answer so far, headers and bodies.
     pub(crate) fn heard(&self) -> String {
         let heard = self.heard.lock();
