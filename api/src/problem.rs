@@ -146,6 +146,11 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, code, title, detail)
     }
 
+    /// The status that its caller sees.
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
     /// 409: the id is taken.
     pub(crate) fn already_exists(what: &str, id: &str) -> Self {
         let mut problem = Self::conflict(

@@ -62,7 +62,7 @@ impl Job {
 /// # Errors
 ///
 /// A 404 if there is none; 503 if the database is away, or Redis where only it can know.
-pub(super) async fn load(app: &App, id: &str) -> Result<Job, Problem> {
+pub(crate) async fn load(app: &App, id: &str) -> Result<Job, Problem> {
     let missing = || Problem::not_found("job");
     let id: JobId = id.parse().map_err(|_| missing())?;
     let in_queue = app.queues.queue(&id.queue).job(&id).await;

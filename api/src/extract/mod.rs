@@ -12,7 +12,7 @@ mod text;
 pub(crate) use email::email;
 pub(crate) use form::{Form, OptionalForm};
 pub(crate) use input::{Input, OptionalInput, present};
-pub(crate) use job::{Found, Job};
+pub(crate) use job::{Found, Job, load as load_job};
 pub(crate) use params::{Params, page_limit, page_request, within};
 pub(crate) use scope::{
     InChannel, InTenant, OnBatch, OnChannel, OnJob, OnServiceToken, OnWebhook, Place, path_param,

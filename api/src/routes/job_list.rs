@@ -75,13 +75,17 @@ pub(super) async fn of_platform(
     view(&app, page).await
 }
 
-async fn find_channel(app: &App, tenant: TenantUid, id: &str) -> Result<Channel, Problem> {
+pub(super) async fn find_channel(
+    app: &App,
+    tenant: TenantUid,
+    id: &str,
+) -> Result<Channel, Problem> {
     let missing = || Problem::not_found("channel");
     let name: Name = id.parse().map_err(|_| missing())?;
     app.store.channel(tenant, &name).await?.ok_or_else(missing)
 }
 
-fn known_state(word: &str) -> Result<JobState, Problem> {
+pub(super) fn known_state(word: &str) -> Result<JobState, Problem> {
     JobState::parse(word).ok_or_else(|| {
         let words = JobState::ALL.map(JobState::as_str).join(", ");
         Problem::invalid_field("state", format!("must be one of {words}"))

@@ -32,14 +32,20 @@ struct Cancelled {
 /// Cancels a job: 200 if it had not begun; 202 if it runs, whose worker decides:
 /// once its request has left, the answer is stored and the job completes.
 pub(super) async fn cancel(State(app): State<App>, OnJob(job): OnJob) -> Result<Response, Problem> {
+    let status = cancel_one(&app, &job).await?;
+    Ok(cancelled(&job, status))
+}
+
+/// Cancels a job, and writes the end down if it has ended by that.
+pub(super) async fn cancel_one(app: &App, job: &Job) -> Result<StatusCode, Problem> {
     match app.queues.queue(&job.id.queue).cancel(&job.id).await? {
         CancelOutcome::Removed(_) => {}
-        CancelOutcome::Signalled => return Ok(cancelled(&job, StatusCode::ACCEPTED)),
+        CancelOutcome::Signalled => return Ok(StatusCode::ACCEPTED),
         CancelOutcome::AlreadyEnded => return Err(has_ended(job.state())),
-        CancelOutcome::Unknown => not_in_queue(&job)?,
+        CancelOutcome::Unknown => not_in_queue(job)?,
     }
-    write_down(&app, &job).await?;
-    Ok(cancelled(&job, StatusCode::OK))
+    write_down(app, job).await?;
+    Ok(StatusCode::OK)
 }
 
 fn cancelled(job: &Job, status: StatusCode) -> Response {
@@ -103,6 +109,15 @@ struct Retried {
 /// Does the work of a failed or cancelled job again: 202 with a new job, or with
 /// the channel's live one. The old one stays in the history as it ended.
 pub(super) async fn retry(State(app): State<App>, OnJob(job): OnJob) -> Result<Response, Problem> {
+    let id = retry_one(&app, &job).await?;
+    let view = Json(Retried {
+        job_id: id.to_string(),
+    });
+    Ok((StatusCode::ACCEPTED, view).into_response())
+}
+
+/// Has the work of a job done again, by the job with this id.
+pub(super) async fn retry_one(app: &App, job: &Job) -> Result<JobId, Problem> {
     let state = job.state();
     if !matches!(state, JobState::Failed | JobState::Cancelled) {
         let code = if state.has_ended() {
@@ -113,18 +128,13 @@ pub(super) async fn retry(State(app): State<App>, OnJob(job): OnJob) -> Result<R
         let detail = format!("Only a failed or cancelled job can be retried; this one is {state}.");
         return Err(Problem::conflict(code, detail));
     }
-    let id = if job.id.queue == jobs::sweep_queue() {
-        sweep_again(&app, &job).await?
-    } else {
-        let channel = job.channel.as_ref();
-        let channel = channel.ok_or_else(|| Problem::not_found("channel"))?;
-        dispatch::admit(channel)?;
-        dispatch::one(&app, channel, Wish::Now).await?
-    };
-    let view = Json(Retried {
-        job_id: id.to_string(),
-    });
-    Ok((StatusCode::ACCEPTED, view).into_response())
+    if job.id.queue == jobs::sweep_queue() {
+        return sweep_again(app, job).await;
+    }
+    let channel = job.channel.as_ref();
+    let channel = channel.ok_or_else(|| Problem::not_found("channel"))?;
+    dispatch::admit(channel)?;
+    dispatch::one(app, channel, Wish::Now).await
 }
 
 /// A sweep has no history of its own, so the same job runs again.

@@ -10,6 +10,7 @@ mod facturify;
 mod figures;
 pub(crate) mod imports;
 mod invitations;
+mod job_bulk;
 mod job_list;
 mod job_pages;
 mod job_view;
@@ -18,6 +19,7 @@ mod me;
 mod one_time;
 mod people;
 mod probes;
+mod queues;
 mod refresh;
 mod register;
 mod schedules;
@@ -71,6 +73,7 @@ pub(crate) fn table() -> Table {
         .and(of_facturify())
         .and(of_jobs())
         .and(of_webhooks())
+        .and(of_queues())
 }
 
 fn of_everybody() -> Table {
@@ -246,6 +249,30 @@ fn of_jobs() -> Table {
             Some("job.retry"),
             jobs::retry,
         )
+        .post(
+            "/jobs/{job}/promote",
+            WriteJobs,
+            Some("job.promote"),
+            job_bulk::promote,
+        )
+        .post(
+            "/tenants/{tenant}/jobs/cancel",
+            WriteJobs,
+            Some("job.cancel_all"),
+            job_bulk::cancel_all,
+        )
+        .post(
+            "/tenants/{tenant}/jobs/retry",
+            WriteJobs,
+            Some("job.retry_all"),
+            job_bulk::retry_all,
+        )
+        .post(
+            "/tenants/{tenant}/jobs/promote",
+            WriteJobs,
+            Some("job.promote_all"),
+            job_bulk::promote_all,
+        )
         .get("/batches/{batch}", ReadJobs, batches::show)
 }
 
@@ -264,4 +291,19 @@ fn of_webhooks() -> Table {
             Some("webhook.replay"),
             webhooks::replay,
         )
+}
+
+fn of_queues() -> Table {
+    use Right::Platform;
+    const QUEUE: &str = "/{queue}";
+    const OF_TENANT: &str = "/{queue}/tenants/{tenant}/limits";
+    const LIMIT: Option<&str> = Some("queue.limit");
+
+    Table::under("/api/v1/queues")
+        .get("", Platform, queues::list)
+        .get(QUEUE, Platform, queues::show)
+        .patch("/{queue}/limits", Platform, LIMIT, queues::limit)
+        .get(OF_TENANT, Platform, queues::limits_of_tenant)
+        .patch(OF_TENANT, Platform, LIMIT, queues::limit_tenant)
+        .post("/{queue}/heal", Platform, Some("queue.heal"), queues::heal)
 }

@@ -17,6 +17,7 @@ mod jobs;
 mod one_time;
 mod people;
 mod probes;
+mod queues;
 mod refresh;
 mod rights;
 mod schedules;

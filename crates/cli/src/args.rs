@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use config::{LoadOptions, Loaded, Override, Settings};
 
 use crate::commands::{
-    api, channel, config_check, demo, doctor, job, keys, login, logout, migrate, schedule,
+    api, channel, config_check, demo, doctor, job, keys, login, logout, migrate, queue, schedule,
     scheduler, service_token, simulate, stats, tenant, token, up, user, webhook, worker,
 };
 
@@ -75,6 +75,8 @@ pub(crate) enum Command {
     Schedule(schedule::Args),
     /// Jobs
     Job(job::Args),
+    /// The queues: pause, limits, healing
+    Queue(queue::Args),
     /// Job counts and refresh statistics
     Stats(stats::Args),
     /// Log in at a server; later commands use it

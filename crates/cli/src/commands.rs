@@ -10,6 +10,7 @@ pub(crate) mod keys;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod migrate;
+pub(crate) mod queue;
 pub(crate) mod schedule;
 pub(crate) mod scheduler;
 pub(crate) mod service_token;

@@ -65,6 +65,7 @@ async fn run(global: Global, command: Command) -> anyhow::Result<ExitCode> {
         Command::Channel(args) => commands::channel::run(&global, args).await,
         Command::Schedule(args) => commands::schedule::run(&global, args).await,
         Command::Job(args) => commands::job::run(&global, args).await,
+        Command::Queue(args) => commands::queue::run(&global, args).await,
         Command::Stats(args) => commands::stats::run(&global, args).await,
         Command::Login(args) => commands::login::run(&global, args).await,
         Command::Logout(args) => commands::logout::run(&global, args).await,

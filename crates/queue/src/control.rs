@@ -2,11 +2,12 @@
 
 use redis::{Cmd, Value};
 
+use crate::consumer::step::millis;
 use crate::error::QueueError;
-use crate::job::{CancelOutcome, Purged, RetryOutcome};
+use crate::job::{CancelOutcome, Healed, PromoteOutcome, Purged, RemoveOutcome, RetryOutcome};
 use crate::name::{JobId, Nonce};
 use crate::queues::{Core, Queue};
-use crate::script::{CANCEL, PURGE, RETRY, Script};
+use crate::script::{CANCEL, HEAL, PROMOTE, PURGE, REMOVE, RETRY, Script};
 
 impl Queue {
     /// Cancels a job. O(log n).
@@ -71,6 +72,47 @@ impl Queue {
         }
     }
 
+    /// Moves a delayed job to now, past our own backoff, but not before its `not_before`. O(log n).
+    ///
+    /// A second call finds nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError`] if Redis does not answer; it may have been done then.
+    pub async fn promote(&self, id: &JobId) -> Result<PromoteOutcome, QueueError> {
+        let mut cmd = self.core.script(&PROMOTE);
+        cmd.arg(&id.key).arg(id.nonce.bytes());
+        let (letter, record) = self.core.answer(&PROMOTE, &cmd).await?;
+        match letter {
+            b'P' => {
+                let view = self.core.decode(&record)?.view(&id.queue, &id.key);
+                Ok(PromoteOutcome::Promoted(Box::new(view)))
+            }
+            b'N' => {
+                let view = self.core.decode(&record)?.view(&id.queue, &id.key);
+                Ok(PromoteOutcome::AlreadyDue(view.state))
+            }
+            _ => Ok(PromoteOutcome::Unknown),
+        }
+    }
+
+    /// Removes one job without a trace, live or retained. O(log n + kept).
+    ///
+    /// One that runs is cancelled, and leaves no trace when it ends.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError`] if Redis does not answer; it may have been done then.
+    pub async fn remove(&self, id: &JobId) -> Result<RemoveOutcome, QueueError> {
+        let mut cmd = self.core.script(&REMOVE);
+        cmd.arg(&id.key).arg(id.nonce.bytes());
+        Ok(match self.core.answer(&REMOVE, &cmd).await?.0 {
+            b'R' => RemoveOutcome::Removed,
+            b'S' => RemoveOutcome::Signalled,
+            _ => RemoveOutcome::Unknown,
+        })
+    }
+
     /// Removes all jobs of a tenant, retained ones too. O(log n) per job, 500 of each kind per call.
     ///
     /// Jobs that run are cancelled, and leave no trace when they end. Call it
@@ -102,7 +144,39 @@ impl Queue {
     }
 }
 
+impl Queue {
+    /// Looks the whole queue over, for damage that nothing of ours does (a key deleted by
+    /// hand, an import of half the keys): jobs that stand nowhere are put back, and what is
+    /// retained too long is dropped. O(jobs), 100 per call. Workers do the same bit by bit.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError`] if Redis does not answer; a part may be done then.
+    pub async fn heal(&self) -> Result<Healed, QueueError> {
+        let (mut cursor, mut healed) = (0, Healed::default());
+        loop {
+            let (next, more) = self.core.heal(cursor).await?;
+            healed.put_back += more.put_back;
+            healed.dropped += more.dropped;
+            cursor = next;
+            if cursor == 0 {
+                return Ok(healed);
+            }
+        }
+    }
+}
+
 impl Core {
+    /// One step of a round that begins and ends at cursor 0.
+    pub(crate) async fn heal(&self, cursor: u64) -> Result<(u64, Healed), QueueError> {
+        let mut cmd = self.script(&HEAL);
+        cmd.arg(cursor)
+            .arg(millis(self.settings.keep_for))
+            .arg(millis(self.settings.lease));
+        let (next, put_back, dropped): (u64, u64, u64) = self.call(&HEAL, &cmd).await?;
+        Ok((next, Healed { put_back, dropped }))
+    }
+
     async fn purge(&self, tenant: &str, key: &str) -> Result<(Purged, bool), QueueError> {
         let mut cmd = self.script(&PURGE);
         cmd.arg(tenant).arg(key);

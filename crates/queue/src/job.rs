@@ -255,6 +255,28 @@ pub enum RetryOutcome {
     Unknown,
 }
 
+/// What became of a promotion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PromoteOutcome {
+    /// It runs earlier, as the view says: at once, or at its `not_before`.
+    Promoted(Box<JobView>),
+    /// It waits or runs already, or is as early as its `not_before` allows.
+    AlreadyDue(JobState),
+    /// No such live job.
+    Unknown,
+}
+
+/// What became of a removal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemoveOutcome {
+    /// It is gone.
+    Removed,
+    /// It runs; its handler was told, and it vanishes when that ends.
+    Signalled,
+    /// No such job, or no longer.
+    Unknown,
+}
+
 /// What a purge found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
@@ -262,6 +284,15 @@ pub struct Purged {
     pub removed: u64,
     /// Jobs that still run; they were told, and vanish without a trace when they end.
     pub running: u64,
+}
+
+/// What a look over a queue mended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Healed {
+    /// Jobs that stood nowhere and stand where they belong again.
+    pub put_back: u64,
+    /// Retained jobs that were too old.
+    pub dropped: u64,
 }
 
 /// How waiting for a job ended.

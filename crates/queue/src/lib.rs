@@ -111,6 +111,7 @@
 //! that blocks for work, and one for events. All keys of a queue have the hash tag
 //! `{prefix:queue}`; every range that a script reads is bounded.
 
+mod bulk;
 mod bus;
 mod consumer;
 mod control;
@@ -132,14 +133,15 @@ mod settings;
 pub mod testing;
 mod wait;
 
+pub use bulk::{Bulk, Change};
 pub use consumer::{
     Consumer, ConsumerHealth, ConsumerOptions, JsonCodec, PoisonHook, Settler, run,
 };
 pub use error::{ConnectError, PushError, QueueError};
 pub use events::{EventKind, JobEvent, Watch};
 pub use job::{
-    CancelOutcome, Counts, JobFilter, JobState, JobView, NewJob, Page, Purged, Pushed, Refused,
-    RetryOutcome, Waited, When,
+    CancelOutcome, Counts, Healed, JobFilter, JobState, JobView, NewJob, Page, PromoteOutcome,
+    Purged, Pushed, Refused, RemoveOutcome, RetryOutcome, Waited, When,
 };
 pub use limits::{InvalidLimits, LimitError, Limits, Rate};
 pub use name::{InvalidName, JobId, Nonce, QueueName};

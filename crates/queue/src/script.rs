@@ -63,6 +63,14 @@ script!(
     RETRY = "prelude" "record" "place" "retry"
 );
 script!(
+    /// Moves a delayed job to now.
+    PROMOTE = "prelude" "record" "place" "promote"
+);
+script!(
+    /// Removes one job.
+    REMOVE = "prelude" "record" "place" "remove"
+);
+script!(
     /// Removes the jobs of a tenant or of a key.
     PURGE = "prelude" "record" "place" "purge"
 );

@@ -8,7 +8,6 @@ use crate::job::JobView;
 use crate::outcome::Outcome;
 use crate::queues::{Queue, Queues};
 use crate::record::Owner;
-use crate::script::HEAL;
 
 /// A worker that takes one turn at a time, when it is told to.
 #[derive(Debug)]
@@ -120,21 +119,8 @@ impl HandWorker {
 ///
 /// [`QueueError`] if Redis does not answer.
 pub async fn heal(queue: &Queue) -> Result<(u64, u64), QueueError> {
-    let core = &queue.core;
-    let (mut cursor, mut healed, mut dropped) = (0, 0, 0);
-    loop {
-        let mut cmd = core.script(&HEAL);
-        cmd.arg(cursor)
-            .arg(crate::consumer::step::millis(core.settings.keep_for))
-            .arg(crate::consumer::step::millis(core.settings.lease));
-        let (next, put_back, old): (u64, u64, u64) = core.call(&HEAL, &cmd).await?;
-        healed += put_back;
-        dropped += old;
-        cursor = next;
-        if cursor == 0 {
-            return Ok((healed, dropped));
-        }
-    }
+    let healed = queue.heal().await?;
+    Ok((healed.put_back, healed.dropped))
 }
 
 impl Queues {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use reqwest::Method;
+use serde_json::json;
 
 use crate::args::Global;
 use crate::client::{Client, ServerArgs};
@@ -14,7 +15,9 @@ Examples:
   tokenfleet job list                        of all tenants
   tokenfleet job list acme --state failed
   tokenfleet job show JOB                    with its attempts
-  tokenfleet job retry JOB";
+  tokenfleet job retry JOB
+  tokenfleet job retry --tenant acme --dry-run             how many failed ones there are
+  tokenfleet job cancel --tenant acme --filter state=delayed --filter channel=page_7";
 
 const COLUMNS: &[Column] = &[
     ("ID", "id"),
@@ -59,16 +62,38 @@ enum Action {
         /// Its id
         job: String,
     },
-    /// Run a failed job again
-    Retry {
-        /// Its id
-        job: String,
-    },
-    /// Cancel a job; one that has sent its request still stores the answer
-    Cancel {
-        /// Its id
-        job: String,
-    },
+    /// Run failed jobs again
+    Retry(Which),
+    /// Cancel jobs; one that has sent its request still stores the answer
+    Cancel(Which),
+    /// Run delayed jobs now, or as early as their provider allows
+    Promote(Which),
+}
+
+/// One job, or all of a tenant that match.
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// Its id
+    #[arg(required_unless_present = "tenant", conflicts_with = "tenant")]
+    job: Option<String>,
+    /// All that match, of this tenant
+    #[arg(long)]
+    tenant: Option<String>,
+    /// Only these: state=… or channel=…
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = filter, requires = "tenant")]
+    filter: Vec<(String, String)>,
+    /// Only count them, up to 200
+    #[arg(long, requires = "tenant")]
+    dry_run: bool,
+}
+
+fn filter(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((field @ ("state" | "channel"), value)) if !value.is_empty() => {
+            Ok((field.to_owned(), value.to_owned()))
+        }
+        _ => Err("must be state=… or channel=…".to_owned()),
+    }
 }
 
 /// Works on jobs.
@@ -93,14 +118,41 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
             client.list(&path, &filters, limit, COLUMNS).await?;
         }
         Action::Show { job } => client.show(&client.get(&["jobs", &job], &[]).await?)?,
-        Action::Retry { job } => {
-            let path = ["jobs", &job, "retry"];
-            client.show(&client.call(Method::POST, &path, &[], None).await?)?;
-        }
-        Action::Cancel { job } => {
-            let path = ["jobs", &job];
-            client.show(&client.call(Method::DELETE, &path, &[], None).await?)?;
-        }
+        Action::Retry(which) => change(&client, which, (Method::POST, "retry")).await?,
+        Action::Cancel(which) => change(&client, which, (Method::DELETE, "cancel")).await?,
+        Action::Promote(which) => change(&client, which, (Method::POST, "promote")).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Changes one job, or call by call all that match.
+async fn change(client: &Client, which: Which, how: (Method, &str)) -> anyhow::Result<()> {
+    let (method, verb) = how;
+    if let Some(job) = &which.job {
+        let path = match method {
+            Method::DELETE => vec!["jobs", job],
+            _ => vec!["jobs", job, verb],
+        };
+        return client.show(&client.call(method, &path, &[], None).await?);
+    }
+    let tenant = which.tenant.as_deref().unwrap_or_default();
+    let mut body = json!({ "dry_run": which.dry_run });
+    for (field, value) in &which.filter {
+        body[field] = value.as_str().into();
+    }
+    let path = ["tenants", tenant, "jobs", verb];
+    let (mut changed, mut refused) = (0, 0);
+    loop {
+        let answer = client.call(Method::POST, &path, &[], Some(&body)).await?;
+        if which.dry_run {
+            return client.show(&answer);
+        }
+        let of_call = answer["changed"].as_u64().unwrap_or_default();
+        changed += of_call;
+        refused += answer["refused"].as_u64().unwrap_or_default();
+        // A running job stays until its worker has ended it: who only meets such stops.
+        if of_call == 0 || answer["more"] != true {
+            return client.show(&json!({ "changed": changed, "refused": refused }));
+        }
+    }
 }

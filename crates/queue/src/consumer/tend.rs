@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::desk::Desk;
-use super::step::millis;
 use crate::error::QueueError;
-use crate::script::HEAL;
 
 /// Between two looks of one round.
 const STRIDE: Duration = Duration::from_secs(1);
@@ -32,14 +30,9 @@ pub(super) async fn tend(desk: Arc<Desk>) {
 
 impl Desk {
     async fn heal(&self, cursor: u64) -> Result<u64, QueueError> {
-        let settings = &self.core.settings;
-        let mut cmd = self.core.script(&HEAL);
-        cmd.arg(cursor)
-            .arg(millis(settings.keep_for))
-            .arg(millis(settings.lease));
-        let (next, healed, _dropped): (u64, u64, u64) = self.core.call(&HEAL, &cmd).await?;
-        if healed > 0 {
-            tracing::warn!(queue = %self.core.name, healed, "jobs stood nowhere and were put back");
+        let (next, healed) = self.core.heal(cursor).await?;
+        if healed.put_back > 0 {
+            tracing::warn!(queue = %self.core.name, healed = healed.put_back, "jobs stood nowhere and were put back");
         }
         Ok(next)
     }

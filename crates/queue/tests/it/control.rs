@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use tokenfleet_queue::{
-    CancelOutcome, Counts, JobId, JobState, NewJob, Outcome, RetryOutcome, When,
+    Bulk, CancelOutcome, Change, Counts, JobFilter, JobId, JobState, NewJob, Outcome,
+    PromoteOutcome, RemoveOutcome, RetryOutcome, When,
 };
 
-use crate::support::{Bench, failed, job, keys, now_ms, retry};
+use crate::support::{Bench, failed, job, keys, now_ms, of, retry};
 
 #[tokio::test]
 async fn a_waiting_job_is_cancelled_at_once() {
@@ -238,4 +239,94 @@ async fn only_a_failed_job_can_be_retried() {
             RetryOutcome::Unknown,
         ]
     );
+}
+
+#[tokio::test]
+async fn a_promoted_job_runs_at_once_but_not_before_its_not_before() {
+    let bench = Bench::new().await;
+    let at = now_ms() + 3_600_000;
+    let later = |key, not_before_ms| NewJob {
+        when: When::At(at),
+        not_before_ms,
+        ..job(key)
+    };
+    let free = bench.push(later("free", 0)).await;
+    let held = bench.push(later("held", at - 60_000)).await;
+
+    let first = bench.queue.promote(free.id()).await.unwrap();
+    let again = bench.queue.promote(free.id()).await.unwrap();
+    let bounded = bench.queue.promote(held.id()).await.unwrap();
+
+    assert!(matches!(first, PromoteOutcome::Promoted(view) if view.state == JobState::Waiting));
+    assert_eq!(again, PromoteOutcome::AlreadyDue(JobState::Waiting));
+    assert!(matches!(bounded, PromoteOutcome::Promoted(view) if view.run_at_ms == at - 60_000));
+    assert_eq!(keys(&bench.worker().claim(9).await.unwrap()), ["free"]);
+    let unknown = JobId::next(bench.queue.name(), "free");
+    let unknown = bench.queue.promote(&unknown).await.unwrap();
+    assert_eq!(unknown, PromoteOutcome::Unknown);
+}
+
+#[tokio::test]
+async fn a_removed_job_leaves_no_trace_in_any_state() {
+    let bench = Bench::new().await;
+    let worker = bench.worker();
+    bench.push_all(&["done", "failed", "runs"]).await;
+    let jobs = worker.claim(3).await.unwrap();
+    worker.settle(&jobs[0], Outcome::Done).await.unwrap();
+    worker.settle(&jobs[1], failed()).await.unwrap();
+    let waits = bench.push(job("waits")).await;
+    let mut ids: Vec<JobId> = jobs.iter().map(|job| job.view.id.clone()).collect();
+    ids.push(waits.id().clone());
+
+    let mut outcomes = Vec::new();
+    for id in &ids {
+        outcomes.push(bench.queue.remove(id).await.unwrap());
+    }
+    worker.settle(&jobs[2], Outcome::Done).await.unwrap();
+    let again = bench.queue.remove(&ids[0]).await.unwrap();
+
+    let (removed, signalled) = (RemoveOutcome::Removed, RemoveOutcome::Signalled);
+    assert_eq!(outcomes, [removed, removed, signalled, removed]);
+    assert_eq!(again, RemoveOutcome::Unknown);
+    assert_eq!(bench.counts().await, Counts::default());
+}
+
+#[tokio::test]
+async fn all_that_match_are_changed_and_a_dry_run_only_counts() {
+    let bench = Bench::new().await;
+    let worker = bench.worker();
+    let jobs: Vec<NewJob> = (0..450)
+        .map(|at| of(&format!("t{}", at % 3), &format!("c{at}")))
+        .collect();
+    bench.queue.push_many(jobs).await.unwrap();
+    let waiting = JobFilter {
+        state: Some(JobState::Waiting),
+        ..JobFilter::default()
+    };
+    let change = async |change, tenant, filter, is_dry_run| {
+        let bulk = bench.queue.change_all(change, tenant, filter, is_dry_run);
+        bulk.await.unwrap()
+    };
+
+    let dry = change(Change::Remove, Some("t0"), &waiting, true).await;
+    let untouched = bench.counts().await.waiting;
+    let removed = change(Change::Remove, Some("t0"), &waiting, false).await;
+    let running = worker.claim(40).await.unwrap();
+    let settles: Vec<_> = running.into_iter().map(|job| (job, failed(), 1)).collect();
+    worker.turn(&settles, 0).await.unwrap();
+    let is_failed = JobFilter {
+        state: Some(JobState::Failed),
+        ..JobFilter::default()
+    };
+    let retried = change(Change::Retry, None, &is_failed, false).await;
+    let cancelled = change(Change::Cancel, None, &waiting, false).await;
+
+    let bulk = |matched, changed| Bulk { matched, changed };
+    assert_eq!((dry, untouched), (bulk(150, 0), 450));
+    assert_eq!(removed, bulk(150, 150));
+    assert_eq!(retried, bulk(40, 40));
+    assert_eq!(cancelled, bulk(300, 300));
+    let left = bench.counts().await;
+    // What is kept of each of two tenants.
+    assert_eq!((left.waiting, left.failed), (0, 100));
 }

@@ -396,3 +396,27 @@ async fn a_dropped_consumer_leaves_its_queue_alone() {
 
     assert_eq!(bench.state(&second).await, Some(JobState::Waiting));
 }
+
+#[tokio::test]
+async fn nine_thousand_jobs_of_a_dead_worker_are_all_taken_over() {
+    let bench = Bench::new().await;
+    let jobs: Vec<NewJob> = (0..9_000).map(|at| job(&format!("c{at}"))).collect();
+    bench.queue.push_many(jobs).await.unwrap();
+    let dead = bench.worker();
+    for _ in 0..45 {
+        dead.claim(200).await.unwrap();
+    }
+    bench.advance(Duration::from_secs(30));
+
+    let worker = bench.worker();
+    let (mut settles, mut done) = (Vec::new(), 0);
+    while bench.counts().await.waiting + bench.counts().await.active > 0 {
+        let turn = worker.turn(&settles, 200).await.unwrap();
+        done += turn.jobs.len();
+        let jobs = turn.jobs.into_iter();
+        settles = jobs.map(|job| (job, Outcome::Done, 1)).collect();
+    }
+
+    assert_eq!(done, 9_000);
+    assert_eq!(bench.queue.counts(Some("t1")).await.unwrap().active, 0);
+}

@@ -3,24 +3,22 @@
 //! Times are hours and half hours, so that the seconds that a run takes decide nothing:
 //! the clock moves by whole hours, everything else is set to half ones.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tokenfleet_queue::testing::{HandJob, HandWorker};
 use tokenfleet_queue::{
-    CancelOutcome, Counts, JobId, JobState, NewJob, Outcome, Pushed, Queue, QueueSettings, Queues,
-    RetryOutcome, When,
+    CancelOutcome, JobId, JobState, Limits, NewJob, Outcome, PromoteOutcome, Queue, QueueSettings,
+    Queues, RetryOutcome, When,
 };
 
+use crate::reference::{KEEP_KO, KEEP_OK, Limit, Live, Model, TENANTS};
 use crate::support::{job, name, now_ms, open};
 use testkit::redis::RedisServer;
 
 const HOUR: i64 = 3_600_000;
 const KEYS: usize = 5;
-const KEEP_OK: usize = 3;
-const KEEP_KO: usize = 4;
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -52,6 +50,15 @@ enum Op {
     },
     Retry {
         which: usize,
+    },
+    Promote {
+        key: usize,
+    },
+    Limit {
+        /// t0, t1 or the queue.
+        whose: usize,
+        is_paused: bool,
+        at_once: usize,
     },
 }
 
@@ -90,319 +97,14 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         2 => (1..3u8).prop_map(|hours| Op::Pass { hours }),
         1 => (0..KEYS, any::<bool>()).prop_map(|(key, mark)| Op::Cancel { key, mark }),
         1 => (0..9usize).prop_map(|which| Op::Retry { which }),
+        1 => (0..KEYS).prop_map(|key| Op::Promote { key }),
+        2 => (0..3usize, 0..3u8, 0..3usize).prop_map(|(whose, pause, at_once)| Op::Limit {
+            whose,
+            is_paused: pause == 0,
+            at_once,
+        }),
     ];
     prop::collection::vec(op, 1..80)
-}
-
-#[derive(Clone, Debug)]
-struct Live {
-    id: JobId,
-    tenant: String,
-    state: JobState,
-    version: u64,
-    payload: Vec<u8>,
-    attempt: u32,
-    crashes: u32,
-    deadline: i64,
-    not_before: i64,
-    run_at: i64,
-    seq: u64,
-    lease_end: i64,
-    cancelled: bool,
-    mark: Option<Mark>,
-}
-
-#[derive(Clone, Debug)]
-struct Mark {
-    id: JobId,
-    version: u64,
-    payload: Vec<u8>,
-    deadline: i64,
-    not_before: i64,
-    run_at: i64,
-    seq: u64,
-    now: bool,
-}
-
-/// What the queue should hold.
-#[derive(Default)]
-struct Model {
-    live: BTreeMap<String, Live>,
-    /// By tenant and class; the oldest first.
-    ended: BTreeMap<(String, bool), Vec<Live>>,
-    now: i64,
-    seq: u64,
-}
-
-impl Model {
-    fn place(&self, job: &mut Live) {
-        job.state = if job.run_at > self.now {
-            JobState::Delayed
-        } else {
-            JobState::Waiting
-        };
-    }
-
-    fn next_seq(&mut self) -> u64 {
-        self.seq += 1;
-        self.seq
-    }
-
-    fn push(&mut self, new: &NewJob, answer: &Pushed) -> Pushed {
-        let seq = self.next_seq();
-        let at = match new.when {
-            When::At(at) => at,
-            _ => self.now,
-        };
-        let now = self.now;
-        let Some(mut job) = self.live.remove(&new.key) else {
-            let mut job = Live {
-                id: answer.id().clone(),
-                tenant: new.tenant.clone(),
-                state: JobState::Waiting,
-                version: new.version,
-                payload: new.payload.clone(),
-                attempt: 0,
-                crashes: 0,
-                deadline: new.deadline_ms,
-                not_before: new.not_before_ms,
-                run_at: at.max(new.not_before_ms),
-                seq,
-                lease_end: 0,
-                cancelled: false,
-                mark: None,
-            };
-            self.place(&mut job);
-            self.live.insert(new.key.clone(), job);
-            return Pushed::New(answer.id().clone());
-        };
-        let expected = if job.state == JobState::Active {
-            Self::mark(&mut job, new, answer, at, seq)
-        } else {
-            let before = (job.deadline, job.run_at);
-            match new.when {
-                When::Now => job.run_at = job.run_at.min(now),
-                When::At(at) => job.run_at = job.run_at.min(at),
-                When::Scheduled => {}
-            }
-            job.deadline = job.deadline.min(new.deadline_ms);
-            job.not_before = job.not_before.max(new.not_before_ms);
-            job.run_at = job.run_at.max(job.not_before);
-            if new.version > job.version {
-                job.version = new.version;
-                job.payload.clone_from(&new.payload);
-            }
-            if (job.deadline, job.run_at) != before {
-                self.place(&mut job);
-            }
-            Pushed::Merged(job.id.clone())
-        };
-        self.live.insert(new.key.clone(), job);
-        expected
-    }
-
-    fn mark(job: &mut Live, new: &NewJob, answer: &Pushed, at: i64, seq: u64) -> Pushed {
-        if new.version <= job.version {
-            return Pushed::Shared(job.id.clone());
-        }
-        let mark = job.mark.get_or_insert_with(|| Mark {
-            id: answer.id().clone(),
-            version: new.version,
-            payload: new.payload.clone(),
-            deadline: new.deadline_ms,
-            not_before: new.not_before_ms,
-            run_at: at,
-            seq,
-            now: false,
-        });
-        if new.version > mark.version {
-            mark.version = new.version;
-            mark.payload.clone_from(&new.payload);
-        }
-        mark.deadline = mark.deadline.min(new.deadline_ms);
-        mark.not_before = mark.not_before.max(new.not_before_ms);
-        mark.run_at = mark.run_at.min(at);
-        mark.now |= new.when == When::Now;
-        Pushed::Again(mark.id.clone())
-    }
-
-    fn end(&mut self, mut job: Live, state: JobState, version: i64) {
-        let mark = job.mark.take();
-        job.state = state;
-        self.retain(job.clone());
-        let Some(mark) = mark else { return };
-        if i64::try_from(mark.version).unwrap() > version {
-            let mut next = Live {
-                id: mark.id,
-                version: mark.version,
-                payload: mark.payload,
-                attempt: 0,
-                crashes: 0,
-                deadline: mark.deadline,
-                not_before: mark.not_before,
-                run_at: mark.run_at.max(mark.not_before),
-                seq: mark.seq,
-                cancelled: false,
-                ..job
-            };
-            self.place(&mut next);
-            self.live.insert(next.id.key.clone(), next);
-        } else {
-            self.retain(Live { id: mark.id, ..job });
-        }
-    }
-
-    fn retain(&mut self, job: Live) {
-        let is_ok = job.state == JobState::Completed;
-        let list = self.ended.entry((job.tenant.clone(), is_ok)).or_default();
-        list.push(job);
-        let keep = if is_ok { KEEP_OK } else { KEEP_KO };
-        if list.len() > keep {
-            list.remove(0);
-        }
-    }
-
-    /// Answers the letter.
-    fn settle(&mut self, held: &HandJob, outcome: &Outcome, version: u64, is_ours: bool) -> char {
-        let key = &held.view.id.key;
-        if !is_ours {
-            return 'X';
-        }
-        let mut job = self.live.remove(key).unwrap();
-        let version = i64::try_from(version).unwrap();
-        let state = match outcome {
-            Outcome::Done => Some((JobState::Completed, 'D')),
-            Outcome::Failed { .. } => Some((JobState::Failed, 'F')),
-            Outcome::Cancelled => Some((JobState::Cancelled, 'C')),
-            _ if job.cancelled => Some((JobState::Cancelled, 'C')),
-            _ => None,
-        };
-        if let Some((state, letter)) = state {
-            self.end(job, state, version);
-            return letter;
-        }
-        let (mut until, holds, letter) = match outcome {
-            Outcome::Retry {
-                after, not_before, ..
-            } => {
-                let after = i64::try_from(after.unwrap().as_millis()).unwrap();
-                (self.now + after, *not_before, ['R', 'r'])
-            }
-            Outcome::Snooze {
-                until_ms,
-                not_before,
-            } => (*until_ms, *not_before, ['S', 's']),
-            _ => (self.now, false, ['L', 'L']),
-        };
-        if !matches!(outcome, Outcome::Retry { .. }) {
-            job.attempt = job.attempt.saturating_sub(1);
-        }
-        if holds {
-            job.not_before = job.not_before.max(until);
-        }
-        if let Some(mark) = &job.mark {
-            job.not_before = job.not_before.max(mark.not_before);
-            job.deadline = job.deadline.min(mark.deadline);
-            if mark.now {
-                until = self.now;
-            }
-        }
-        job.run_at = until.max(job.not_before);
-        self.place(&mut job);
-        self.live.insert(key.clone(), job);
-        letter[usize::from(holds)]
-    }
-
-    /// Takes over what was lost; answers what is to be ended.
-    fn reap(&mut self, settings: &QueueSettings) -> Vec<JobId> {
-        let now = self.now;
-        let lease = i64::try_from(settings.lease.as_millis()).unwrap();
-        let mut lost = Vec::new();
-        for job in self.live.values_mut() {
-            if job.state != JobState::Active || job.lease_end > now {
-                continue;
-            }
-            job.crashes += 1;
-            if job.crashes >= settings.poison_after
-                || job.attempt >= settings.max_attempts
-                || job.cancelled
-            {
-                job.lease_end = now + lease;
-                lost.push(job.id.clone());
-            } else {
-                job.run_at = now.max(job.not_before);
-                job.state = if job.run_at > now {
-                    JobState::Delayed
-                } else {
-                    JobState::Waiting
-                };
-            }
-        }
-        lost
-    }
-
-    fn move_due(&mut self) {
-        for job in self.live.values_mut() {
-            if job.state == JobState::Delayed && job.run_at <= self.now {
-                job.state = JobState::Waiting;
-            }
-        }
-    }
-
-    /// Checks what was claimed, and takes it over.
-    fn claim(&mut self, jobs: &[HandJob], want: usize, lease: Duration) {
-        let waiting = |job: &&Live| job.state == JobState::Waiting;
-        let there = self.live.values().filter(waiting).count();
-        assert_eq!(jobs.len(), want.min(there), "claimed of {there}");
-        for tenant in ["t0", "t1"] {
-            let mut first: Vec<&Live> = self.live.values().filter(waiting).collect();
-            first.retain(|job| job.tenant == tenant);
-            first.sort_by_key(|job| (job.deadline, job.seq));
-            let got: Vec<&JobId> = jobs
-                .iter()
-                .filter(|job| job.view.tenant == tenant)
-                .map(|job| &job.view.id)
-                .collect();
-            let expected: Vec<&JobId> = first.iter().take(got.len()).map(|job| &job.id).collect();
-            assert_eq!(got, expected, "the order of {tenant}");
-        }
-        for held in jobs {
-            let job = self.live.get_mut(&held.view.id.key).unwrap();
-            job.state = JobState::Active;
-            job.attempt += 1;
-            job.lease_end = self.now + i64::try_from(lease.as_millis()).unwrap();
-            if let Some(mark) = &job.mark {
-                job.version = job.version.max(mark.version);
-                job.payload.clone_from(&mark.payload);
-            }
-            assert_eq!(held.view.payload, job.payload);
-            assert_eq!(
-                (held.view.version, held.view.attempt, held.view.crashes),
-                (job.version, job.attempt, job.crashes)
-            );
-        }
-    }
-
-    fn counts(&self, tenant: Option<&str>) -> Counts {
-        let live = |state| {
-            let of = |job: &&Live| job.state == state && tenant.is_none_or(|t| t == job.tenant);
-            u64::try_from(self.live.values().filter(of).count()).unwrap()
-        };
-        let ended = |is_ok| {
-            let of = |((t, ok), list): ((&String, &bool), &Vec<Live>)| {
-                (*ok == is_ok && tenant.is_none_or(|tenant| tenant == t)).then_some(list.len())
-            };
-            let lists = self.ended.iter().map(|((t, ok), list)| ((t, ok), list));
-            u64::try_from(lists.filter_map(of).sum::<usize>()).unwrap()
-        };
-        Counts {
-            waiting: live(JobState::Waiting),
-            delayed: live(JobState::Delayed),
-            active: live(JobState::Active),
-            completed: ended(true),
-            failed: ended(false),
-        }
-    }
 }
 
 /// The model, the queue, and the claims that somebody may still settle.
@@ -489,6 +191,12 @@ impl Run {
             }
             Op::Cancel { key, mark } => self.cancel(&format!("k{key}"), mark).await,
             Op::Retry { which } => self.retry(which).await,
+            Op::Promote { key } => self.promote(&format!("k{key}")).await,
+            Op::Limit {
+                whose,
+                is_paused,
+                at_once,
+            } => self.limit(whose, Limit { is_paused, at_once }).await,
         }
     }
 
@@ -589,6 +297,26 @@ impl Run {
         self.model.live.insert(key, job);
     }
 
+    async fn promote(&mut self, key: &str) {
+        let Some(id) = self.model.live.get(key).map(|job| job.id.clone()) else {
+            return;
+        };
+        let outcome = self.queue.promote(&id).await.unwrap();
+        let is_promoted = matches!(outcome, PromoteOutcome::Promoted(_));
+        assert_eq!(is_promoted, self.model.promote(key), "{outcome:?}");
+    }
+
+    async fn limit(&mut self, whose: usize, limit: Limit) {
+        let limits = Limits {
+            paused: limit.is_paused,
+            at_once: u32::try_from(limit.at_once).ok().filter(|jobs| *jobs > 0),
+            ..Limits::default()
+        };
+        let tenant = TENANTS.get(whose).copied();
+        self.queue.limit(tenant, limits).await.unwrap();
+        self.model.limits[whose] = limit;
+    }
+
     async fn compare(&self) {
         for tenant in [None, Some("t0"), Some("t1")] {
             let counts = self.queue.counts(tenant).await.unwrap();
@@ -675,9 +403,14 @@ fn the_scripts_do_what_a_simple_model_does() {
             let healed = tokenfleet_queue::testing::heal(&run.queue).await.unwrap();
             assert_eq!(healed.0, 0);
             run.queues.advance_clock(Duration::from_hours(3));
-            for tenant in ["t0", "t1"] {
+            for tenant in TENANTS {
                 run.queue.purge_tenant(tenant).await.unwrap();
+                run.queue
+                    .limit(Some(tenant), Limits::default())
+                    .await
+                    .unwrap();
             }
+            run.queue.limit(None, Limits::default()).await.unwrap();
             run.worker.turn(&[], 1).await.unwrap();
             let keys: Vec<String> = redis::cmd("KEYS")
                 .arg("*")
