@@ -68,6 +68,7 @@ pub const ALL: &[Setting] = &[
 
     s("retention.attempts_per_channel", whole(1, 100_000), "Attempts that a channel's history keeps."),
     s("retention.max_age", span(HOUR, CENTURY), "Age at which attempts, events and batches are forgotten."),
+    s("retention.audit_max_age", span(HOUR, CENTURY), "Age at which lines of the audit log are forgotten."),
 
     s("providers.connect_timeout", span(SECOND, MINUTE), "How long a connection to a provider may take."),
     s("providers.allow_private", Switch, "Whether tenants may name providers at private addresses."),

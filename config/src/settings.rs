@@ -182,6 +182,9 @@ pub struct Retention {
     /// Age at which an attempt is forgotten.
     #[serde(deserialize_with = "millis")]
     pub max_age: Duration,
+    /// Age at which a line of the audit log is forgotten.
+    #[serde(deserialize_with = "millis")]
+    pub audit_max_age: Duration,
 }
 
 /// Tokens and registration of tokenfleet's own users.

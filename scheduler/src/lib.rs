@@ -92,6 +92,10 @@ async fn trim(deps: &Deps, walk: &mut ExpiryWalk) -> Result<(), SweepError> {
     *walk = deps.store.tell_expiring(*walk, WALK).await?;
     deps.store.prune_history(deps.retention, BATCH).await?;
     deps.store.remove_empty_tenants(BATCH).await?;
+    let oldest = deps.retention.audit_max_age;
+    deps.store.forget_changes(oldest, BATCH).await?;
+    deps.store.forget_sessions(BATCH).await?;
+    deps.store.forget_invitations().await?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use store::CreateError;
 
 use crate::App;
+use crate::caller::Caller;
 use crate::extract::{InTenant, OptionalInput, Params, Text, page_request};
 use crate::problem::{FieldError, Problem};
 use crate::view::{ListView, TenantView};
@@ -77,11 +78,19 @@ pub(super) async fn show(InTenant(tenant): InTenant) -> Result<Json<TenantView>,
     Ok(Json(tenant.into()))
 }
 
-/// Deletes a tenant with all its channels: 204. Its id is free at once.
+/// Deletes a tenant with all its channels, people and service tokens: 204. Its id is free
+/// at once. Nobody deletes the ground that he stands on.
 pub(super) async fn delete(
     State(app): State<App>,
+    caller: Caller,
     InTenant(tenant): InTenant,
 ) -> Result<StatusCode, Problem> {
+    if caller.tenant == Some(tenant.uid) {
+        return Err(Problem::conflict(
+            "oneself",
+            "You belong to this tenant, and would be deleted with it.",
+        ));
+    }
     if tenant.uid == TenantUid::PLATFORM {
         return Err(Problem::conflict(
             "built_in_tenant",
@@ -89,6 +98,7 @@ pub(super) async fn delete(
         ));
     }
     app.store.delete_tenant(tenant.uid).await?;
+    app.standings().forget();
     crate::purge::tenant(&app, tenant.uid).await;
     Ok(StatusCode::NO_CONTENT)
 }

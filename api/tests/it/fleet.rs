@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::ApiSettings;
+use cache::{Cache, CacheOptions};
 
 use providers::{Egress, FacturifySettings, MetaSettings, ProviderSettings, TikTokSettings};
 use serde_json::{Value, json};
@@ -52,6 +53,7 @@ impl Fleet {
         let deps = worker::Deps {
             store: world.store.clone(),
             queues: world.queues.clone(),
+            cache: Cache::open(CacheOptions::new(world.redis.url())).unwrap(),
             vault: Arc::clone(&world.vault),
             providers: Arc::clone(&world.providers),
             webhooks: worker::Webhooks {

@@ -254,12 +254,18 @@ async fn a_new_password_ends_all_other_log_ins(database: Database) {
 
 async fn a_tenant_goes_with_its_people_and_their_addresses_are_free(database: Database) {
     let world = World::start(database).await;
+    let admin = world.registered("ana@example.com").await;
     world.tenant("t1").await;
     let person = world.member("t1", "owner").await;
     let (_, program) = world.service_token("t1", &["admin"]).await;
 
-    let deleted = world.delete("/api/v1/tenants/t1").await;
+    let own = format!("/api/v1/tenants/{}", admin.tenant);
+    let own = world.ask(&admin.access, Method::DELETE, &own).await;
+    let deleted = world
+        .ask(&admin.access, Method::DELETE, "/api/v1/tenants/t1")
+        .await;
 
+    assert_eq!(own.problem(), problem(409, "oneself", &[]));
     assert_eq!(deleted.status, 204);
     for token in [&person.access, &program] {
         assert_eq!(

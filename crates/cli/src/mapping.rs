@@ -183,6 +183,7 @@ pub(crate) fn scheduler(settings: &Settings, store: Store, queues: Queues) -> sc
         retention: Retention {
             attempts_per_channel: settings.retention.attempts_per_channel,
             max_age: settings.retention.max_age,
+            audit_max_age: settings.retention.audit_max_age,
         },
     }
 }

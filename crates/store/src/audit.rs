@@ -1,6 +1,7 @@
 //! The audit log: every change, in the transaction of the change where it is made here.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use domain::{TenantUid, Timestamp};
 use entity::audit_log::Model;
@@ -9,7 +10,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::sql::{Sql, json};
-use crate::{Page, PageRequest, Store, StoreError};
+use crate::{Page, PageRequest, Store, StoreError, retention};
 
 /// O(1).
 const INSERT: &str = "
@@ -32,6 +33,12 @@ const PAGE_OF_TENANT: &str = "
         AND ($2 IS NULL OR actor = $2)
         AND ($3 IS NULL OR action = $3)
     ORDER BY uid DESC LIMIT $4";
+
+/// O(limit) on the key: uids of version 7 sort by age.
+const OLD: &str = "
+    DELETE FROM audit_log WHERE uid IN (
+        SELECT uid FROM audit_log WHERE uid < $1 ORDER BY uid LIMIT $2
+    )";
 
 /// One change, as it is told to the log. Nothing of it may be a secret.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,6 +129,19 @@ impl Store {
         let rows = self.pools.select(text, values).await?;
         let records: Result<Vec<_>, _> = rows.iter().map(record).collect();
         Ok(Page::cut(records?, page.limit, |record| record.uid))
+    }
+}
+
+impl Store {
+    /// Forgets up to `limit` changes that are older than this; says how many.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the database fails.
+    pub async fn forget_changes(&self, max_age: Duration, limit: u32) -> Result<u64, StoreError> {
+        let oldest = retention::beginning(self.now().await?.minus(max_age));
+        let values: [Value; 2] = [oldest.into(), i64::from(limit).into()];
+        self.pools.write(OLD, values).await
     }
 }
 

@@ -73,14 +73,17 @@ pub struct Retention {
     pub attempts_per_channel: u32,
     /// Age after which attempts, events and batches go.
     pub max_age: Duration,
+    /// Age after which lines of the audit log go.
+    pub audit_max_age: Duration,
 }
 
 impl Default for Retention {
-    /// The last 100 attempts of a channel, for 90 days.
+    /// The last 100 attempts of a channel, for 90 days; changes for a year.
     fn default() -> Self {
         Self {
             attempts_per_channel: 100,
             max_age: Duration::from_hours(90 * 24),
+            audit_max_age: Duration::from_hours(365 * 24),
         }
     }
 }
