@@ -57,12 +57,12 @@ pub(crate) struct Token {
 /// 409 if only a person can help and no token lives; 503 with `Retry-After` if none
 /// lives for another reason.
 pub(crate) async fn valid(app: &App, held: Held, min_ttl: Duration) -> Result<Token, Problem> {
-    let (first, stuck) = (open(app, held.clone())?, is_stuck(held.channel.state));
-    let rests = stuck || has_just_failed(&held);
+    let (first, state) = (open(app, held.clone())?, held.channel.state);
+    let rests = is_stuck(state) || has_just_failed(&held);
     if let Some(token) = first {
         let enough = is_enough(&token, min_ttl);
         if enough || rests {
-            let degraded = stuck || !enough;
+            let degraded = state == ChannelState::NeedsReauth || !enough;
             return Ok(Token { degraded, ..token });
         }
         let patience = token.ttl.map_or(PATIENCE_ALIVE, |ttl| ttl / 2);

@@ -19,6 +19,7 @@ testkit::each_database!(
     s5_2_a_provider_that_fails_is_not_asked_by_every_reader,
     s5_2_without_a_living_token_a_provider_that_is_down_is_a_503,
     s5_2_what_only_a_person_can_help_is_a_409_unless_its_token_still_lives,
+    s5_2_a_paused_channel_gives_its_token_and_is_not_refreshed,
     s5_2_a_token_without_an_end_is_given_without_a_time,
     s5_2_many_tokens_are_given_each_for_itself,
     s5_2_living_tokens_are_given_while_redis_is_away,
@@ -195,6 +196,27 @@ async fn s5_2_what_only_a_person_can_help_is_a_409_unless_its_token_still_lives(
     let again = token(world, "alive", "").await.json();
     assert_eq!(again["degraded"], true);
     assert_eq!(fleet.sim.summary().requests, asked);
+}
+
+async fn s5_2_a_paused_channel_gives_its_token_and_is_not_refreshed(database: Database) {
+    let fleet = fleet(database).await;
+    let order = MintRequest::of("tiktok").expires_in(200);
+    fleet.import("a", &order).await;
+    let path = format!("{CHANNELS}/a");
+    fleet.world.patch_json(&path, json!({"paused": true})).await;
+
+    let enough = token(&fleet.world, "a", "").await.json();
+    let ending = token(&fleet.world, "a", "?min_ttl=300").await.json();
+
+    assert_eq!(
+        (&enough["generation"], enough.get("degraded")),
+        (&json!(1), None)
+    );
+    assert_eq!(
+        (&ending["generation"], &ending["degraded"]),
+        (&json!(1), &json!(true))
+    );
+    assert_eq!(fleet.sim.summary().requests, 0);
 }
 
 async fn s5_2_a_token_without_an_end_is_given_without_a_time(database: Database) {
