@@ -122,7 +122,7 @@ pub const ALL: &[Setting] = &[
     s("webhooks.max_attempts", whole(1, 25), "Tries of an event at one endpoint, the first included; 8 take about a day."),
     s("webhooks.disable_after", span(SECOND, CENTURY), "How long every call to an endpoint may fail until it is not called any more."),
 
-    s("client.server", Web, "Server that the commands for people talk to, such as `tenant` and `channel`; else the API's own address.").also(&[named("TOKENFLEET_SERVER")]),
+    s("client.server", Web, "Server that the commands for people talk to, such as `tenant` and `channel`; else that of the last log-in, else the API's own address.").also(&[named("TOKENFLEET_SERVER")]),
 ];
 
 const MILLISECOND: Duration = Duration::from_millis(1);

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use config::{LoadOptions, Loaded, Override, Settings};
 
 use crate::commands::{
-    api, channel, config_check, demo, doctor, job, keys, login, logout, migrate, queue, schedule,
+    api, channel, config_check, demo, doctor, job, keys, login, migrate, queue, schedule,
     scheduler, service_token, simulate, stats, tenant, token, up, user, webhook, worker,
 };
 
@@ -16,6 +16,7 @@ Examples:
   tokenfleet up                            everything in one process, data in ./tokenfleet-data
   tokenfleet tenant create acme            on the server that runs here
   tokenfleet channel list acme --json      the same for programs
+  tokenfleet login --server https://tokens.example.com --email ana@example.com
   tokenfleet config check                  every setting, its value and where it came from
 
 Settings: flag > environment (.env is read) > tokenfleet.toml > default. docs/settings.md lists them.
@@ -67,6 +68,10 @@ pub(crate) enum Command {
     Doctor(doctor::Args),
     /// The master keys that seal credentials
     Keys(keys::Args),
+    /// Log in to a server; the commands below use it
+    Login(login::Args),
+    /// Log out
+    Logout(login::OutArgs),
     /// Tenants
     Tenant(tenant::Args),
     /// Channels, and refreshing them
@@ -79,10 +84,6 @@ pub(crate) enum Command {
     Queue(queue::Args),
     /// Job counts and refresh statistics
     Stats(stats::Args),
-    /// Log in at a server; later commands use it
-    Login(login::Args),
-    /// Log out of a server
-    Logout(logout::Args),
     /// People of a tenant
     User(user::Args),
     /// Long-lived tokens of programs

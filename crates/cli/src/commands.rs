@@ -8,7 +8,6 @@ pub(crate) mod doctor;
 pub(crate) mod job;
 pub(crate) mod keys;
 pub(crate) mod login;
-pub(crate) mod logout;
 pub(crate) mod migrate;
 pub(crate) mod queue;
 pub(crate) mod schedule;

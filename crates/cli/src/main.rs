@@ -4,7 +4,6 @@
 mod accounts;
 mod args;
 mod ask;
-mod client;
 mod commands;
 mod data_dir;
 mod fleet;
@@ -14,6 +13,7 @@ mod mapping;
 mod output;
 mod parts;
 mod redis_server;
+mod remote;
 mod signals;
 mod table;
 
@@ -61,14 +61,14 @@ async fn run(global: Global, command: Command) -> anyhow::Result<ExitCode> {
         Command::Config(args) => commands::config_check::run(&global, &args),
         Command::Doctor(args) => commands::doctor::run(&global, args).await,
         Command::Keys(args) => commands::keys::run(&global, args).await,
+        Command::Login(args) => commands::login::run(&global, args).await,
+        Command::Logout(args) => commands::login::out(&global, args).await,
         Command::Tenant(args) => commands::tenant::run(&global, args).await,
         Command::Channel(args) => commands::channel::run(&global, args).await,
         Command::Schedule(args) => commands::schedule::run(&global, args).await,
         Command::Job(args) => commands::job::run(&global, args).await,
         Command::Queue(args) => commands::queue::run(&global, args).await,
         Command::Stats(args) => commands::stats::run(&global, args).await,
-        Command::Login(args) => commands::login::run(&global, args).await,
-        Command::Logout(args) => commands::logout::run(&global, args).await,
         Command::User(args) => commands::user::run(&global, args).await,
         Command::ServiceToken(args) => commands::service_token::run(&global, args).await,
         Command::Token(args) => commands::token::run(args),

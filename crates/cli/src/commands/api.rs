@@ -11,7 +11,7 @@ use crate::data_dir::{self, DataDir};
 use crate::fleet::{Presence, Roles};
 use crate::local::listen;
 use crate::output::say;
-use crate::{accounts, client, logging, mapping, parts, signals};
+use crate::{accounts, logging, mapping, parts, remote, signals};
 
 const EXAMPLES: &str = "\
 It needs DATABASE_URL, REDIS_URL, TOKENFLEET_MASTER_KEYS (to seal what is imported),
@@ -75,7 +75,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     };
     say(format_args!(
         "the API is up at {}",
-        client::url_of(listener.local_addr()?)
+        remote::url_of(listener.local_addr()?)
     ));
     accounts::announce(&accounts, &store).await?;
     let roles = Roles {

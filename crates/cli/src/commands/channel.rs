@@ -1,16 +1,15 @@
 //! `tokenfleet channel`: grants, and refreshing them.
 
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+mod import;
+
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::Subcommand;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::args::Global;
-use crate::client::{Client, ServerArgs, minutes};
+use crate::remote::{Remote, ServerArgs, minutes};
 use crate::table::Column;
 
 const EXAMPLES: &str = "\
@@ -21,7 +20,8 @@ Examples:
   tokenfleet channel list acme --state needs_reauth
   tokenfleet channel refresh acme channel_123
   tokenfleet channel refresh acme                 all that need it
-  tokenfleet channel refresh acme channel_123 --later 30m";
+  tokenfleet channel refresh acme channel_123 --later 30m
+  tokenfleet channel token acme channel_123 --min-ttl 300";
 
 const COLUMNS: &[Column] = &[
     ("ID", "id"),
@@ -64,7 +64,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Import a grant
-    Import(Import),
+    Import(import::Args),
     /// List channels
     List(List),
     /// List channels whose token ends soon
@@ -94,6 +94,22 @@ enum Action {
     Pause(Which),
     /// Keep it fresh again
     Resume(Which),
+    /// Print a token that works now
+    Token {
+        #[command(flatten)]
+        which: Which,
+        /// Seconds that it must live
+        #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+        min_ttl: u32,
+    },
+    /// Say that the token of a generation does not work; it is refreshed once
+    Report {
+        #[command(flatten)]
+        which: Which,
+        /// As `token --json` shows it
+        #[arg(long)]
+        generation: i64,
+    },
     /// Its history, newest first
     Attempts {
         #[command(flatten)]
@@ -138,74 +154,54 @@ struct List {
     limit: u32,
 }
 
-#[derive(Debug, clap::Args)]
-struct Import {
-    /// The tenant
-    tenant: String,
-    /// Its id [default: made up]
-    #[arg(long)]
-    id: Option<String>,
-    /// facebook, tiktok, facturify, …
-    #[arg(long)]
-    provider: String,
-    /// What people call it
-    #[arg(long)]
-    name: String,
-    /// What your own system calls it
-    #[arg(long)]
-    local_name: Option<String>,
-    /// JSON file with the credentials; - reads standard input, so that none is in a command line
-    #[arg(long, value_name = "FILE")]
-    credentials: PathBuf,
-}
-
 /// Works on channels.
 ///
 /// # Errors
 ///
 /// If the server refuses or does not answer.
 pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode> {
-    let client = Client::new(global, &args.server)?;
+    let server = Remote::new(global, &args.server)?;
     match args.action {
-        Action::Import(new) => import(&client, new).await?,
-        Action::List(list) => list.run(&client).await?,
+        Action::Import(new) => new.run(&server).await?,
+        Action::List(list) => list.run(&server).await?,
         Action::Expiring { tenant, within } => {
             let query = [("refresh_before_minutes", within.map(|m| m.to_string()))];
             let path = ["tenants", &tenant, "channels", "needing-refresh"];
-            let answer = client.get(&path, &query).await?;
+            let answer = server.get(&path, &query).await?;
             let found = answer["channels"].as_array();
-            client.show_all(found.map_or(&[], Vec::as_slice), EXPIRING)?;
+            server.show_all(found.map_or(&[], Vec::as_slice), EXPIRING)?;
         }
-        Action::Show(which) => client.show(&client.get(&which.path(), &[]).await?)?,
+        Action::Show(which) => server.show(&server.get(&which.path(), &[]).await?)?,
         Action::Refresh {
             tenant,
             channels,
             wait,
             later,
-        } => return refresh(&client, &tenant, &channels, (wait, later)).await,
-        Action::Pause(which) => patch(&client, &which, true).await?,
-        Action::Resume(which) => patch(&client, &which, false).await?,
+        } => return refresh(&server, &tenant, &channels, (wait, later)).await,
+        Action::Pause(which) => patch(&server, &which, true).await?,
+        Action::Resume(which) => patch(&server, &which, false).await?,
+        Action::Token { which, min_ttl } => token(&server, &which, min_ttl).await?,
+        Action::Report { which, generation } => {
+            let path = [&which.path()[..], &["token", "report"]].concat();
+            let body = json!({ "generation": generation });
+            let answer = server.call(Method::POST, &path, &[], Some(&body)).await?;
+            server.show(&answer)?;
+        }
         Action::Attempts { which, limit } => {
-            let path = [
-                "tenants",
-                &which.tenant,
-                "channels",
-                &which.channel,
-                "attempts",
-            ];
-            client.list(&path, &[], limit, ATTEMPTS).await?;
+            let path = [&which.path()[..], &["attempts"]].concat();
+            server.list(&path, &[], limit, ATTEMPTS).await?;
         }
         Action::Delete { which, .. } => {
             let path = which.path();
-            let answer = client.call(Method::DELETE, &path, &[], None).await?;
-            client.tell(&answer, &format!("{} is deleted", which.channel))?;
+            let answer = server.call(Method::DELETE, &path, &[], None).await?;
+            server.tell(&answer, &format!("{} is deleted", which.channel))?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
 impl List {
-    async fn run(self, client: &Client) -> anyhow::Result<()> {
+    async fn run(self, server: &Remote) -> anyhow::Result<()> {
         let within = self.expiring_within.map(|minutes| minutes.to_string());
         let filters = [
             ("state", self.state),
@@ -213,7 +209,7 @@ impl List {
             ("expiring_within_minutes", within),
         ];
         let path = ["tenants", &self.tenant, "channels"];
-        client.list(&path, &filters, self.limit, COLUMNS).await
+        server.list(&path, &filters, self.limit, COLUMNS).await
     }
 }
 
@@ -223,44 +219,18 @@ impl Which {
     }
 }
 
-async fn import(client: &Client, new: Import) -> anyhow::Result<()> {
-    let mut body = json!({
-        "provider": new.provider,
-        "display_name": new.name,
-        "credentials": credentials(&new.credentials)?,
-    });
-    for (field, value) in [("id", new.id), ("local_name", new.local_name)] {
-        if let Some(value) = value {
-            body[field] = value.into();
-        }
-    }
-    let path = ["tenants", &new.tenant, "channels"];
-    let made = client.call(Method::POST, &path, &[], Some(&body)).await?;
-    client.show(&made)
-}
-
-fn credentials(file: &Path) -> anyhow::Result<Value> {
-    let told = || format!("cannot read the credentials in {}", file.display());
-    let mut text = String::new();
-    if file.as_os_str() == "-" {
-        std::io::stdin().read_to_string(&mut text)?;
-    } else {
-        text = std::fs::read_to_string(file).with_context(told)?;
-    }
-    // The parser's own message may quote what it read.
-    serde_json::from_str(&text).map_err(|error| {
-        anyhow::anyhow!(
-            "{}: no JSON at line {}, column {}",
-            told(),
-            error.line(),
-            error.column()
-        )
-    })
+/// The token alone for people and scripts: `$(tokenfleet channel token acme shop)`.
+async fn token(server: &Remote, which: &Which, min_ttl: u32) -> anyhow::Result<()> {
+    let path = [&which.path()[..], &["token"]].concat();
+    let query = [("min_ttl", Some(min_ttl.to_string()))];
+    let token = server.get(&path, &query).await?;
+    let text = token["access_token"].as_str().unwrap_or_default();
+    server.tell(&token, text)
 }
 
 /// Exit code 1 if a refresh ended without fresh credentials.
 async fn refresh(
-    client: &Client,
+    server: &Remote,
     tenant: &str,
     channels: &[String],
     (wait, later): (u32, Option<u64>),
@@ -272,12 +242,12 @@ async fn refresh(
                 "tenants", tenant, "channels", channel, "refresh", "schedule",
             ];
             let body = json!({ "delay_minutes": minutes });
-            client.call(Method::POST, &path, &[], Some(&body)).await?
+            server.call(Method::POST, &path, &[], Some(&body)).await?
         }
         (_, Some(_)) => anyhow::bail!("--later takes exactly one channel"),
         ([channel], None) => {
             let path = ["tenants", tenant, "channels", channel, "refresh"];
-            client.call(Method::POST, &path, &wait, None).await?
+            server.call(Method::POST, &path, &wait, None).await?
         }
         (channels, None) => {
             let path = ["tenants", tenant, "channels", "refresh"];
@@ -285,10 +255,10 @@ async fn refresh(
                 [] => json!({}),
                 some => json!({ "channel_ids": some }),
             };
-            client.call(Method::POST, &path, &wait, Some(&body)).await?
+            server.call(Method::POST, &path, &wait, Some(&body)).await?
         }
     };
-    client.show(&answer)?;
+    server.show(&answer)?;
     let failed = answer["success"] == json!(false) || answer["failed"].as_u64() > Some(0);
     Ok(if failed {
         ExitCode::FAILURE
@@ -297,9 +267,9 @@ async fn refresh(
     })
 }
 
-async fn patch(client: &Client, which: &Which, paused: bool) -> anyhow::Result<()> {
+async fn patch(server: &Remote, which: &Which, paused: bool) -> anyhow::Result<()> {
     let body = json!({ "paused": paused });
     let path = which.path();
-    let changed = client.call(Method::PATCH, &path, &[], Some(&body)).await?;
-    client.show(&changed)
+    let changed = server.call(Method::PATCH, &path, &[], Some(&body)).await?;
+    server.show(&changed)
 }

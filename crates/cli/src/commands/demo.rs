@@ -18,11 +18,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Global;
-use crate::client;
 use crate::commands::simulate::{self, Conduct};
 use crate::data_dir::DataDir;
 use crate::local::{Local, listen};
 use crate::output::{program, say};
+use crate::remote;
 use crate::{logging, signals};
 
 const EXAMPLES: &str = "\
@@ -218,7 +218,7 @@ async fn listen_somewhere(loaded: &Loaded) -> anyhow::Result<TcpListener> {
 }
 
 fn announce(local: &Local, dir: &DataDir, fleet: &seed::Fleet, took: Duration) {
-    let url = client::url_of(local.address);
+    let url = remote::url_of(local.address);
     say(format_args!(
         "{} channels of {} tenants, {} of them due, made in {:.1} s",
         fleet.channels.len(),

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::args::Global;
-use crate::client::{Client, ServerArgs};
+use crate::remote::{Remote, ServerArgs};
 use crate::table::Column;
 
 const EXAMPLES: &str = "\
@@ -102,7 +102,7 @@ fn filter(text: &str) -> Result<(String, String), String> {
 ///
 /// If the server refuses or does not answer.
 pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode> {
-    let client = Client::new(global, &args.server)?;
+    let server = Remote::new(global, &args.server)?;
     match args.action {
         Action::List {
             tenant,
@@ -115,25 +115,25 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
                 None => vec!["jobs"],
             };
             let filters = [("state", state), ("channel", channel)];
-            client.list(&path, &filters, limit, COLUMNS).await?;
+            server.list(&path, &filters, limit, COLUMNS).await?;
         }
-        Action::Show { job } => client.show(&client.get(&["jobs", &job], &[]).await?)?,
-        Action::Retry(which) => change(&client, which, (Method::POST, "retry")).await?,
-        Action::Cancel(which) => change(&client, which, (Method::DELETE, "cancel")).await?,
-        Action::Promote(which) => change(&client, which, (Method::POST, "promote")).await?,
+        Action::Show { job } => server.show(&server.get(&["jobs", &job], &[]).await?)?,
+        Action::Retry(which) => change(&server, which, (Method::POST, "retry")).await?,
+        Action::Cancel(which) => change(&server, which, (Method::DELETE, "cancel")).await?,
+        Action::Promote(which) => change(&server, which, (Method::POST, "promote")).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Changes one job, or call by call all that match.
-async fn change(client: &Client, which: Which, how: (Method, &str)) -> anyhow::Result<()> {
+async fn change(server: &Remote, which: Which, how: (Method, &str)) -> anyhow::Result<()> {
     let (method, verb) = how;
     if let Some(job) = &which.job {
         let path = match method {
             Method::DELETE => vec!["jobs", job],
             _ => vec!["jobs", job, verb],
         };
-        return client.show(&client.call(method, &path, &[], None).await?);
+        return server.show(&server.call(method, &path, &[], None).await?);
     }
     let tenant = which.tenant.as_deref().unwrap_or_default();
     let mut body = json!({ "dry_run": which.dry_run });
@@ -143,16 +143,16 @@ async fn change(client: &Client, which: Which, how: (Method, &str)) -> anyhow::R
     let path = ["tenants", tenant, "jobs", verb];
     let (mut changed, mut refused) = (0, 0);
     loop {
-        let answer = client.call(Method::POST, &path, &[], Some(&body)).await?;
+        let answer = server.call(Method::POST, &path, &[], Some(&body)).await?;
         if which.dry_run {
-            return client.show(&answer);
+            return server.show(&answer);
         }
         let of_call = answer["changed"].as_u64().unwrap_or_default();
         changed += of_call;
         refused += answer["refused"].as_u64().unwrap_or_default();
         // A running job stays until its worker has ended it: who only meets such stops.
         if of_call == 0 || answer["more"] != true {
-            return client.show(&json!({ "changed": changed, "refused": refused }));
+            return server.show(&json!({ "changed": changed, "refused": refused }));
         }
     }
 }

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::args::Global;
-use crate::client::{Client, ServerArgs};
+use crate::remote::{Remote, ServerArgs};
 use crate::table::Column;
 
 const EXAMPLES: &str = "\
@@ -107,15 +107,15 @@ fn rate(text: &str) -> Result<(u32, u32), String> {
 ///
 /// If the server refuses or does not answer.
 pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode> {
-    let client = Client::new(global, &args.server)?;
+    let server = Remote::new(global, &args.server)?;
     let (whose, change) = match args.action {
         Action::List => {
-            client.list(&["queues"], &[], u32::MAX, COLUMNS).await?;
+            server.list(&["queues"], &[], u32::MAX, COLUMNS).await?;
             return Ok(ExitCode::SUCCESS);
         }
         Action::Heal { queue } => {
             let path = ["queues", &queue, "heal"];
-            client.show(&client.call(Method::POST, &path, &[], None).await?)?;
+            server.show(&server.call(Method::POST, &path, &[], None).await?)?;
             return Ok(ExitCode::SUCCESS);
         }
         Action::Show(whose) => {
@@ -123,7 +123,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
                 Some(_) => whose.limits(),
                 None => vec!["queues", &whose.queue],
             };
-            client.show(&client.get(&path, &[]).await?)?;
+            server.show(&server.get(&path, &[]).await?)?;
             return Ok(ExitCode::SUCCESS);
         }
         Action::Pause(whose) => (whose, json!({ "paused": true })),
@@ -136,10 +136,10 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
             burst,
         } => (whose, limits(weight, at_once, rate, burst)),
     };
-    let answer = client
+    let answer = server
         .call(Method::PATCH, &whose.limits(), &[], Some(&change))
         .await?;
-    client.show(&answer)?;
+    server.show(&answer)?;
     Ok(ExitCode::SUCCESS)
 }
 

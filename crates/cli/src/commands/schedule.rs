@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::args::Global;
-use crate::client::{Client, ServerArgs, minutes};
+use crate::remote::{Remote, ServerArgs, minutes};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,7 +56,7 @@ enum Action {
 ///
 /// If the server refuses or does not answer.
 pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode> {
-    let client = Client::new(global, &args.server)?;
+    let server = Remote::new(global, &args.server)?;
     let answer = match &args.action {
         Action::Set {
             tenant,
@@ -68,14 +68,14 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
                 body["refresh_before_minutes"] = (*minutes).into();
             }
             let path = ["tenants", tenant, "schedule"];
-            client.call(Method::PUT, &path, &[], Some(&body)).await?
+            server.call(Method::PUT, &path, &[], Some(&body)).await?
         }
-        Action::Show { tenant } => client.get(&["tenants", tenant, "schedule"], &[]).await?,
+        Action::Show { tenant } => server.get(&["tenants", tenant, "schedule"], &[]).await?,
         Action::Cancel { tenant } => {
             let path = ["tenants", tenant, "schedule"];
-            client.call(Method::DELETE, &path, &[], None).await?
+            server.call(Method::DELETE, &path, &[], None).await?
         }
     };
-    client.show(&answer)?;
+    server.show(&answer)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,35 +1,36 @@
-//! `tokenfleet service-token`: long-lived tokens of programs (S3.5, S3.7).
+//! `tokenfleet service-token`: long-lived tokens of programs.
 
-use std::path::{Path, PathBuf};
+mod ensure;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use domain::{Clock as _, SystemClock};
-use identity::peek;
+use client::{MemoryStorage, Session};
 use reqwest::Method;
-use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use super::token::{days_left, expiry};
 use crate::args::Global;
-use crate::client::{Client, PlaceArgs, write_private};
+use crate::ask;
 use crate::output::{note, say};
+use crate::remote::{PlaceArgs, Remote, Target};
 use crate::table::Column;
-use crate::{ask, data_dir};
 
 const EXAMPLES: &str = "\
-With --email the password is asked for, or read from standard input; without it the saved log-in
-counts (tokenfleet login). A new token is printed once; nobody can look it up later.
-
 Examples:
-  tokenfleet service-token create --server URL --email ana@example.com --days 365
-  tokenfleet service-token create --name reader --eternal --scope channels:read --scope jobs:read
-  tokenfleet service-token ensure --token-file bot.token --min-days 7 --days 90
-  tokenfleet service-token list";
+  tokenfleet service-token create --server https://tokens.example.com --email ana@example.com --days 365
+  tokenfleet service-token create --name bot --eternal --scope refresh --scope tokens:read
+  tokenfleet service-token ensure --min-days 7 --days 90 --token-file /etc/bot/token
+  tokenfleet service-token list
+  tokenfleet service-token revoke ID
+
+With --email the password is asked for, or read from standard input; the log-in ends with the command.
+Without, the saved log-in counts (tokenfleet login). `token inspect` shows how long a token lives.";
 
 const COLUMNS: &[Column] = &[
     ("ID", "id"),
+    ("TENANT", "tenant_id"),
     ("NAME", "name"),
     ("SCOPES", "scopes"),
     ("EXPIRES", "expires_at"),
@@ -43,10 +44,20 @@ const COLUMNS: &[Column] = &[
 pub(crate) struct Args {
     #[command(flatten)]
     place: PlaceArgs,
-    /// Log in as this person for this once
+    /// Log in as this person, for this command alone
     #[arg(long, global = true, help_heading = "Server")]
     email: Option<String>,
-    /// Of this tenant [default: the own one]
+    /// File with the bearer token to do it with [default: the saved log-in, else
+    /// `TOKENFLEET_ADMIN_TOKEN`, else the data directory's]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        conflicts_with = "email",
+        help_heading = "Server"
+    )]
+    bearer_file: Option<PathBuf>,
+    /// Of this tenant [default: your own]
     #[arg(long, global = true)]
     tenant: Option<String>,
     #[command(subcommand)]
@@ -55,7 +66,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Make one and print it
+    /// Make one; it is shown this once
     Create {
         #[command(flatten)]
         wanted: Wanted,
@@ -66,69 +77,80 @@ enum Action {
         #[arg(long, conflicts_with = "days")]
         eternal: bool,
     },
-    /// Make a new one only if the one in a file has too little time left
+    /// Make one only if the one in a file lives no longer than so many days, or not at all
     Ensure {
         #[command(flatten)]
         wanted: Wanted,
-        /// The file, which is read and rewritten
+        /// The file; a new token replaces the old one in it, with mode 0600
         #[arg(long, value_name = "FILE")]
         token_file: PathBuf,
-        /// Fewer whole days than these are too few
+        /// Days that must be left
         #[arg(long, default_value_t = 7)]
-        min_days: i64,
+        min_days: u32,
         /// How long a new one lives, 30 to 365
         #[arg(long, default_value_t = 90)]
         days: u32,
     },
-    /// List them, without their texts
+    /// List them
     List {
         /// Most tokens
         #[arg(long, default_value_t = 50)]
         limit: u32,
     },
-    /// Revoke one; the access tokens made from it die with it
+    /// Revoke one; the access tokens that were made from it die with it
     Revoke {
         /// Its id
         id: String,
     },
 }
 
-/// What a new one shall be.
+/// A service token as it is asked for.
 #[derive(Debug, clap::Args)]
 struct Wanted {
     /// What people call it
     #[arg(long, default_value = "tokenfleet-cli")]
     name: String,
-    /// What it may do, once per scope [default: channels:read]
+    /// What it may do, such as refresh or tokens:read; may be repeated [default: channels:read]
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
+}
+
+impl Wanted {
+    /// The request for one that lives so many days; `None` is eternal.
+    fn body(&self, days: Option<u32>, tenant: Option<&str>) -> Value {
+        let mut body = json!({ "name": self.name });
+        match days {
+            Some(days) => body["days"] = days.into(),
+            None => body["eternal"] = true.into(),
+        }
+        if !self.scopes.is_empty() {
+            body["scopes"] = json!(self.scopes);
+        }
+        if let Some(tenant) = tenant {
+            body["tenant_id"] = tenant.into();
+        }
+        body
+    }
 }
 
 /// Works on service tokens.
 ///
 /// # Errors
 ///
-/// If the server refuses or does not answer, or the file cannot be read or written.
+/// If the server refuses or does not answer, or a file cannot be used.
 pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode> {
-    let caller = Caller {
-        global,
-        place: &args.place,
-        email: args.email.as_deref(),
+    let (server, file) = (args.place.server.as_deref(), args.bearer_file.as_deref());
+    let by = By {
+        target: Target::of(global, server, file)?,
+        email: args.email,
+        json: args.place.json,
     };
+    let tenant = args.tenant.as_deref();
     match args.action {
-        Action::Create {
-            wanted,
-            days,
-            eternal: _,
-        } => {
-            let client = caller.client().await?;
-            let made = mint(&client, &wanted, days, args.tenant).await?;
-            if args.place.json() {
-                say(serde_json::to_string_pretty(&made)?);
-            } else {
-                say(text(&made)?);
-                note(format_args!("service token {}", until(&made)));
-            }
+        Action::Create { wanted, days, .. } => {
+            let body = wanted.body(days, tenant);
+            by.act(async |remote| show(remote, &create(remote, &body).await?))
+                .await?;
         }
         Action::Ensure {
             wanted,
@@ -136,91 +158,79 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
             min_days,
             days,
         } => {
-            let file = token_file.display();
-            if has_time_enough(&token_file, min_days)? {
-                note(format_args!("{file}: kept; it has time enough"));
-                return Ok(ExitCode::SUCCESS);
-            }
-            let client = caller.client().await?;
-            let made = mint(&client, &wanted, Some(days), args.tenant).await?;
-            write_private(&token_file, text(&made)?)?;
-            note(format_args!("{file}: renewed; {}", until(&made)));
+            let body = wanted.body(Some(days), tenant);
+            ensure::run(by, &body, &token_file, min_days).await?;
         }
         Action::List { limit } => {
-            let client = caller.client().await?;
-            let filters = [("tenant_id", args.tenant)];
-            client
-                .list(&["service-tokens"], &filters, limit, COLUMNS)
+            let (path, filter) = (["service-tokens"], [("tenant_id", args.tenant)]);
+            by.act(async |remote| remote.list(&path, &filter, limit, COLUMNS).await)
                 .await?;
         }
         Action::Revoke { id } => {
-            let client = caller.client().await?;
-            let path = ["service-tokens", &id];
-            let gone = client.call(Method::DELETE, &path, &[], None).await?;
-            client.tell(&gone, &format!("revoked {id}"))?;
+            by.act(async |remote| revoke(remote, &id).await).await?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Who asks the server.
-struct Caller<'a> {
-    global: &'a Global,
-    place: &'a PlaceArgs,
-    email: Option<&'a str>,
+/// In whose name something is done.
+struct By {
+    target: Target,
+    email: Option<String>,
+    json: bool,
 }
 
-impl Caller<'_> {
-    async fn client(&self) -> anyhow::Result<Client> {
+impl By {
+    /// Does it; if there is an address, by a log-in that ends with it.
+    async fn act<T>(
+        self,
+        act: impl AsyncFnOnce(&Remote) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
         let Some(email) = self.email else {
-            return Client::at(self.global, self.place);
+            return act(&Remote::at(self.target.with_right()?, self.json)).await;
         };
+        let server = self.target.server.clone();
         let password = ask::password(&format!("Password of {email}"))?;
-        let logged_in = Client::logged_in(self.global, self.place, email, &password);
-        Ok(logged_in.await?.0)
+        let storage = MemoryStorage::default();
+        let session = Session::log_in(server.clone(), storage, &email, &password);
+        let open = Remote::at(self.target.anonymous(), self.json);
+        let session = open.guarded(session).await;
+        let session = session.with_context(|| format!("cannot log in as {email}"))?;
+        let remote = Remote::of_session(session.clone(), &server, self.json);
+        let outcome = act(&remote).await;
+        // What it was for is done, or has failed.
+        if let Err(error) = remote.guarded(session.log_out()).await {
+            note(format_args!("the log-in could not be ended: {error:#}"));
+        }
+        outcome
     }
 }
 
-async fn mint(
-    client: &Client,
-    wanted: &Wanted,
-    days: Option<u32>,
-    tenant: Option<String>,
-) -> anyhow::Result<Value> {
-    let mut body = json!({ "name": wanted.name });
-    match days {
-        Some(days) => body["days"] = days.into(),
-        None => body["eternal"] = true.into(),
-    }
-    if !wanted.scopes.is_empty() {
-        body["scopes"] = json!(wanted.scopes);
-    }
-    if let Some(tenant) = tenant {
-        body["tenant_id"] = tenant.into();
-    }
-    client
-        .call(Method::POST, &["service-tokens"], &[], Some(&body))
-        .await
+async fn create(remote: &Remote, body: &Value) -> anyhow::Result<Value> {
+    let path = ["service-tokens"];
+    remote.call(Method::POST, &path, &[], Some(body)).await
 }
 
-fn text(made: &Value) -> anyhow::Result<&str> {
-    made["token"].as_str().context("the answer has no token")
+/// The token alone for people and scripts: `service-token create > file`.
+fn show(remote: &Remote, made: &Value) -> anyhow::Result<()> {
+    if remote.json() {
+        return remote.show(made);
+    }
+    say(made["token"].as_str().unwrap_or_default());
+    note(format_args!("{}; it is not shown again", told(made)));
+    Ok(())
 }
 
-fn until(made: &Value) -> String {
+async fn revoke(remote: &Remote, id: &str) -> anyhow::Result<()> {
+    let path = ["service-tokens", id];
+    let answer = remote.call(Method::DELETE, &path, &[], None).await?;
+    remote.tell(&answer, &format!("{id} is revoked"))
+}
+
+fn told(made: &Value) -> String {
+    let id = made["id"].as_str().unwrap_or_default();
     match made["expires_at"].as_str() {
-        Some(end) => format!("expires at {end}"),
-        None => "never expires".to_owned(),
+        Some(end) => format!("service token {id} lives until {end}"),
+        None => format!("service token {id} never expires"),
     }
-}
-
-/// Whether the token in the file has this many whole days left; a file that is not there has none.
-fn has_time_enough(file: &Path, min_days: i64) -> anyhow::Result<bool> {
-    let Some(token) = data_dir::read(file)? else {
-        return Ok(false);
-    };
-    let peeked = peek(token.expose_secret());
-    let peeked = peeked.with_context(|| format!("{} holds no token", file.display()))?;
-    let now = SystemClock.now();
-    Ok(expiry(&peeked).is_none_or(|end| days_left(end, now) >= min_days))
 }

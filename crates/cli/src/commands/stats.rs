@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use crate::args::Global;
-use crate::client::{Client, ServerArgs};
+use crate::remote::{Remote, ServerArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,18 +29,18 @@ pub(crate) struct Args {
 ///
 /// If the server refuses or does not answer.
 pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode> {
-    let client = Client::new(global, &args.server)?;
+    let server = Remote::new(global, &args.server)?;
     let figures = match &args.tenant {
-        None => json!({ "jobs": client.get(&["jobs", "status"], &[]).await? }),
+        None => json!({ "jobs": server.get(&["jobs", "status"], &[]).await? }),
         Some(tenant) => {
-            let jobs = client
+            let jobs = server
                 .get(&["tenants", tenant, "jobs", "status"], &[])
                 .await?;
             let path = ["tenants", tenant, "refresh", "statistics"];
-            let mut refresh = client.get(&path, &[]).await?;
+            let mut refresh = server.get(&path, &[]).await?;
             json!({ "jobs": jobs, "refresh": refresh["statistics"].take() })
         }
     };
-    client.show(&figures)?;
+    server.show(&figures)?;
     Ok(ExitCode::SUCCESS)
 }

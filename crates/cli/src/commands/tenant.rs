@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::args::Global;
-use crate::client::{Client, ServerArgs};
+use crate::remote::{Remote, ServerArgs};
 use crate::table::Column;
 
 const EXAMPLES: &str = "\
@@ -65,7 +65,7 @@ enum Action {
 ///
 /// If the server refuses or does not answer.
 pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode> {
-    let client = Client::new(global, &args.server)?;
+    let server = Remote::new(global, &args.server)?;
     match args.action {
         Action::Create { id, name } => {
             let mut body = json!({});
@@ -74,20 +74,20 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
                     body[field] = value.into();
                 }
             }
-            let made = client
+            let made = server
                 .call(Method::POST, &["tenants"], &[], Some(&body))
                 .await?;
-            client.show(&made)?;
+            server.show(&made)?;
         }
-        Action::List { limit } => client.list(&["tenants"], &[], limit, COLUMNS).await?,
+        Action::List { limit } => server.list(&["tenants"], &[], limit, COLUMNS).await?,
         Action::Show { tenant } => {
-            client.show(&client.get(&["tenants", &tenant], &[]).await?)?;
+            server.show(&server.get(&["tenants", &tenant], &[]).await?)?;
         }
         Action::Delete { tenant, .. } => {
-            let answer = client
+            let answer = server
                 .call(Method::DELETE, &["tenants", &tenant], &[], None)
                 .await?;
-            client.tell(&answer, &format!("{tenant} is deleted"))?;
+            server.tell(&answer, &format!("{tenant} is deleted"))?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! `tokenfleet token inspect`: what a token says of itself (S3.6).
+//! `tokenfleet token`: looks into a token, without a key and without a server.
 
 use std::io::Read as _;
 use std::process::ExitCode;
@@ -6,21 +6,24 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Subcommand;
 use domain::{Clock as _, SystemClock, Timestamp};
-use identity::{Peeked, peek};
 use serde_json::{Value, json};
 
-use crate::output::say;
+use crate::output::{note, say};
 use crate::table::of_fields;
 
 const EXAMPLES: &str = "\
-No key is needed, and nothing is proven: whoever made the token could write what he liked.
-
 Examples:
-  tokenfleet token inspect eyJhbGciOiJIUzI1NiIs…
-  tokenfleet token inspect - < bot.token";
+  tokenfleet token inspect eyJhbGciOi…
+  tokenfleet token inspect - < service-token-file
+  tokenfleet token inspect - --json < file | jq .days_left
+
+The signature is not checked, so nothing is proven: whoever made the token could write what he liked.";
+
+const DAY_SECS: i64 = 86_400;
 
 /// What to do with a token.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(subcommand)]
     action: Action,
@@ -28,10 +31,9 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Show the claims of a JSON Web Token, and the days that are left
-    #[command(after_help = EXAMPLES)]
+    /// Tell what a JSON Web Token says of itself, and how long it lives
     Inspect {
-        /// The token; `-` reads it from standard input
+        /// The token; - reads standard input, so that it stands in no command line
         token: String,
         /// JSON instead of a table
         #[arg(long)]
@@ -43,66 +45,81 @@ enum Action {
 ///
 /// # Errors
 ///
-/// If the text is no token.
+/// If it is no JSON Web Token.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Action::Inspect { mut token, json } = args.action;
-    if token == "-" {
-        token.clear();
-        std::io::stdin()
-            .read_to_string(&mut token)
-            .context("cannot read standard input")?;
-    }
-    let peeked = peek(token.trim()).context("this is no JSON Web Token")?;
-    let seen = view(&peeked, SystemClock.now());
+    let Action::Inspect { token, json } = args.action;
+    let token = if token == "-" { from_stdin()? } else { token };
+    let seen = inspect(token.trim(), SystemClock.now())
+        .context("this is no JSON Web Token (three parts with dots between, RFC 7519)")?;
     if json {
         say(serde_json::to_string_pretty(&seen)?);
     } else {
         say(of_fields(&seen));
+        note("the signature was not checked");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn view(peeked: &Peeked, now: Timestamp) -> Value {
-    let end = expiry(peeked);
-    json!({
-        "expires_at": end,
-        "expired": end.is_some_and(|end| end <= now),
-        "days_left": end.map(|end| days_left(end, now)),
+fn from_stdin() -> anyhow::Result<String> {
+    let mut text = String::new();
+    let read = std::io::stdin().read_to_string(&mut text);
+    read.context("cannot read standard input")?;
+    Ok(text)
+}
+
+/// What a token says of itself; `None` if it is none.
+pub(crate) fn inspect(token: &str, now: Timestamp) -> Option<Value> {
+    let peeked = identity::peek(token)?;
+    let expires_at = expiry(&peeked.claims);
+    let left = expires_at.map(|end| (end.as_millis() - now.as_millis()).div_euclid(1000));
+    Some(json!({
+        "expires_at": expires_at,
+        "days_left": left.map(|secs| secs.div_euclid(DAY_SECS)),
+        "seconds_left": left,
+        "expired": left.is_some_and(|secs| secs <= 0),
         "header": peeked.header,
         "claims": peeked.claims,
-    })
+    }))
 }
 
-/// When a token ends; `None` never does.
-pub(super) fn expiry(peeked: &Peeked) -> Option<Timestamp> {
-    let seconds = peeked.claims.get("exp")?;
-    let whole = seconds.as_i64();
-    // RFC 7519 allows fractions; they do not matter here.
-    #[expect(clippy::cast_possible_truncation, reason = "a float saturates")]
-    let whole = whole.or_else(|| seconds.as_f64().map(|seconds| seconds as i64));
-    whole.map(Timestamp::from_secs)
-}
-
-/// Whole days until then, rounded down; negative once it is over.
-pub(super) fn days_left(end: Timestamp, now: Timestamp) -> i64 {
-    const DAY: i64 = 24 * 60 * 60 * 1000;
-    end.as_millis()
-        .saturating_sub(now.as_millis())
-        .div_euclid(DAY)
+/// The end of a token with these claims; RFC 7519 allows fractions of seconds.
+fn expiry(claims: &serde_json::Map<String, Value>) -> Option<Timestamp> {
+    let end = claims.get("exp")?;
+    #[expect(clippy::cast_possible_truncation, reason = "far-off ends saturate")]
+    let whole = end
+        .as_i64()
+        .or_else(|| Some(end.as_f64()?.floor() as i64))?;
+    Some(Timestamp::from_secs(whole))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn s3_6_days_left_are_whole_and_negative_once_it_is_over() {
-        let now = Timestamp::from_secs(1_764_216_000);
-        let in_hours = |hours: i64| Timestamp::from_secs(1_764_216_000 + hours * 3600);
+    /// `{"alg":"HS256","typ":"JWT"}` and `{"sub":"bot","exp":1764216000}`.
+    const TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9\
+                         .eyJzdWIiOiJib3QiLCJleHAiOjE3NjQyMTYwMDB9.c2ln";
 
-        assert_eq!(days_left(in_hours(24 * 90), now), 90);
-        assert_eq!(days_left(in_hours(47), now), 1);
-        assert_eq!(days_left(in_hours(1), now), 0);
-        assert_eq!(days_left(in_hours(-1), now), -1);
+    #[test]
+    fn s3_6_a_token_tells_its_claims_and_the_days_that_are_left() {
+        let end = Timestamp::from_secs(1_764_216_000);
+        let at = |before: u64| {
+            let now = end.minus(std::time::Duration::from_secs(before));
+            inspect(TOKEN, now).expect("it is a token")
+        };
+
+        let seen = at(10 * 86_400 + 5);
+
+        let expected = json!({
+            "expires_at": "2025-11-27T04:00:00.000Z",
+            "days_left": 10,
+            "seconds_left": 864_005,
+            "expired": false,
+            "header": { "alg": "HS256", "typ": "JWT" },
+            "claims": { "sub": "bot", "exp": 1_764_216_000 },
+        });
+        assert_eq!(seen, expected);
+        assert_eq!(at(0)["expired"], json!(true));
+        assert_eq!(inspect("eyJ.no.token", end), None);
     }
 }

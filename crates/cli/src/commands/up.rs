@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use config::{Loaded, Override};
 
 use crate::args::Global;
-use crate::client;
 use crate::data_dir::DataDir;
 use crate::local::{Local, listen};
 use crate::output::{program, say};
+use crate::remote;
 use crate::{accounts, logging, signals};
 
 const EXAMPLES: &str = "\
@@ -72,7 +72,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
 }
 
 fn announce(loaded: &Loaded, dir: &DataDir, local: &Local) {
-    let url = client::url_of(local.address);
+    let url = remote::url_of(local.address);
     say(format_args!(
         "tokenfleet {} is up at {url}",
         env!("CARGO_PKG_VERSION")

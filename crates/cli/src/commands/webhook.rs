@@ -10,8 +10,8 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::args::Global;
-use crate::client::{Client, ServerArgs};
 use crate::data_dir;
+use crate::remote::{Remote, ServerArgs};
 use crate::table::Column;
 
 const EXAMPLES: &str = "\
@@ -110,18 +110,18 @@ struct NewWebhook {
 ///
 /// If the server refuses or does not answer.
 pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode> {
-    let client = Client::new(global, &args.server)?;
+    let server = Remote::new(global, &args.server)?;
     match args.action {
-        Action::Create(args) => create(&client, args).await?,
+        Action::Create(args) => create(&server, args).await?,
         Action::List { tenant } => {
             let path = ["tenants", &tenant, "webhooks"];
-            let mut list = client.get(&path, &[]).await?;
+            let mut list = server.get(&path, &[]).await?;
             let items: Vec<Value> = serde_json::from_value(list["items"].take())?;
-            client.show_all(&items, COLUMNS)?;
+            server.show_all(&items, COLUMNS)?;
         }
         Action::Show { tenant, webhook } => {
             let path = ["tenants", &tenant, "webhooks", &webhook];
-            client.show(&client.get(&path, &[]).await?)?;
+            server.show(&server.get(&path, &[]).await?)?;
         }
         Action::Replay {
             tenant,
@@ -130,19 +130,19 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
         } => {
             let path = ["tenants", &tenant, "webhooks", &webhook, "replay"];
             let body = json!({ "since": since });
-            let queued = client.call(Method::POST, &path, &[], Some(&body)).await?;
-            client.show(&queued)?;
+            let queued = server.call(Method::POST, &path, &[], Some(&body)).await?;
+            server.show(&queued)?;
         }
         Action::Delete { tenant, webhook } => {
             let path = ["tenants", &tenant, "webhooks", &webhook];
-            let answer = client.call(Method::DELETE, &path, &[], None).await?;
-            client.tell(&answer, &format!("{webhook} is deleted"))?;
+            let answer = server.call(Method::DELETE, &path, &[], None).await?;
+            server.tell(&answer, &format!("{webhook} is deleted"))?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn create(client: &Client, args: NewWebhook) -> anyhow::Result<()> {
+async fn create(server: &Remote, args: NewWebhook) -> anyhow::Result<()> {
     let events = match args.events[..] {
         [] => json!(USUAL),
         _ => json!(args.events),
@@ -154,6 +154,6 @@ async fn create(client: &Client, args: NewWebhook) -> anyhow::Result<()> {
         body["secret"] = secret.expose_secret().into();
     }
     let path = ["tenants", &args.tenant, "webhooks"];
-    let made = client.call(Method::POST, &path, &[], Some(&body)).await?;
-    client.show(&made)
+    let made = server.call(Method::POST, &path, &[], Some(&body)).await?;
+    server.show(&made)
 }

@@ -1,6 +1,7 @@
 //! `login`, `user`, `service-token` and `token inspect` against a server.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -40,11 +41,17 @@ fn log_in(desk: &Site) {
 }
 
 fn saved(desk: &Site) -> Value {
-    let file = desk.path("home/.config/tokenfleet/logins.json");
-    let text = std::fs::read_to_string(file).expect("it is there");
-    let all: Value = serde_json::from_str(&text).expect("it is JSON");
-    let servers = all.as_object().expect("one entry per server");
-    servers.values().next().cloned().unwrap_or_default()
+    let text = std::fs::read_to_string(login_file(desk)).expect("it is readable");
+    serde_json::from_str(&text).expect("it is JSON")
+}
+
+/// The one file in which a log-in is saved.
+fn login_file(desk: &Site) -> PathBuf {
+    let directory = desk.path("home/.config/tokenfleet");
+    let entries = std::fs::read_dir(directory).expect("it is there");
+    let mut files = entries.map(|entry| entry.expect("it is readable").path());
+    let file = files.find(|path| path.extension().is_some_and(|it| it == "json"));
+    file.expect("somebody has logged in")
 }
 
 #[test]
@@ -56,8 +63,11 @@ fn a_log_in_is_saved_for_its_owner_alone_and_used_until_it_is_ended() {
     log_in(&desk);
 
     assert_eq!(desk.json(&["user", "me"])["correo"], EMAIL);
-    let file = desk.path("home/.config/tokenfleet/logins.json");
-    let mode = file.metadata().expect("it is there").permissions().mode();
+    let mode = login_file(&desk)
+        .metadata()
+        .expect("it is there")
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
     let stale = saved(&desk)["access_token"].as_str().map(str::to_owned);
     desk.ok(&["logout"]);
@@ -66,6 +76,47 @@ fn a_log_in_is_saved_for_its_owner_alone_and_used_until_it_is_ended() {
     std::fs::write(&token, stale.expect("it was saved")).expect("writable");
     let path = token.to_string_lossy();
     refused(&desk.run(&["tenant", "list", "--token-file", &path]), "401");
+    up.stop();
+}
+
+#[test]
+fn the_server_of_the_last_log_in_is_the_usual_one() {
+    let (up, desk, _server) = server_and_desk(Site::new());
+    log_in(&desk);
+    desk.ok(&["tenant", "create", "acme"]);
+
+    let desk = desk.env("TOKENFLEET_SERVER", "");
+
+    assert!(desk.ok(&["tenant", "list"]).contains("acme"));
+    desk.ok(&["logout"]);
+    let (url, refusal) = (up.url(), desk.refusal(&["tenant", "list"]));
+    assert!(!refusal.contains(&url), "{refusal}");
+    up.stop();
+}
+
+#[test]
+fn s4_3_processes_with_one_log_in_and_tokens_of_seconds_are_never_logged_out() {
+    let server = Site::new()
+        .env("JWT_EXPIRES_IN", "1s")
+        .env("REFRESH_TOKEN_GRACE", "0s");
+    let (up, desk, _server) = server_and_desk(server);
+    log_in(&desk);
+
+    // A server without grace ends the log-in at the second use of a refresh token.
+    let mut seen = vec![saved(&desk)["refresh_token"].clone()];
+    until("it was renewed three times", || {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| desk.ok(&["user", "me"]));
+            }
+        });
+        let latest = saved(&desk)["refresh_token"].clone();
+        if !seen.contains(&latest) {
+            seen.push(latest);
+        }
+        seen.len() > 3
+    });
+
     up.stop();
 }
 
@@ -137,6 +188,7 @@ fn people_are_invited_changed_and_taken_away() {
     desk.ok(&["user", "delete", tenant, &eva, "--yes"]);
 
     assert_eq!(people[1]["role"], "viewer");
+    assert_eq!(desk.json(&["user", "invitations", tenant]), json!([]));
     assert_eq!(changed["role"], "operator");
     refused(&login, "disabled");
     assert_eq!(
@@ -223,9 +275,20 @@ fn s3_7_a_service_token_is_renewed_only_when_too_little_is_left() {
     let first = ensure("7");
     let kept = ensure("7");
     let renewed = ensure("31");
+    // One that was revoked does not count, however long it would have lived.
+    let id = desk.json(&["user", "me", "--token-file", &path])["id"].clone();
+    desk.ok(&["service-token", "revoke", id.as_str().expect("it has one")]);
+    let replaced = ensure("7");
+    std::fs::write(desk.path("precious"), "not a token").expect("writable");
+    let common = ["service-token", "ensure", "--token-file", "precious"];
+    let foreign = desk.run(&common);
 
     assert_eq!(first, kept);
     assert_ne!(first, renewed);
+    assert_ne!(renewed, replaced);
+    refused(&foreign, "holds something else");
+    let left = std::fs::read_to_string(desk.path("precious"));
+    assert_eq!(left.expect("it is there"), "not a token");
     let mode = file.metadata().expect("it is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let seen = desk.json(&["token", "inspect", renewed.trim()]);

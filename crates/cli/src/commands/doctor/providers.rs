@@ -5,8 +5,8 @@ use std::time::Duration;
 use config::Loaded;
 
 use super::Finding;
-use crate::client::http_client;
 use crate::parts;
+use client::http_client;
 
 const PART: &str = "providers";
 const LIMIT: Duration = Duration::from_secs(5);

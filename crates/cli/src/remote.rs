@@ -1,0 +1,312 @@
+//! Talks to a server: what all commands that need one share.
+
+mod answer;
+mod logins;
+mod target;
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use client::{Call, Client, FixedToken, Session};
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::args::Global;
+use crate::output::{note, say};
+use crate::table::{Column, of_fields, of_objects};
+
+pub(crate) use logins::Logins;
+pub(crate) use target::{Right, Target, url_of};
+
+/// The largest page that the API gives.
+const PAGE_MAX: u32 = 200;
+/// The exit code of a program that Ctrl-C ended, as shells have it.
+const INTERRUPTED: i32 = 130;
+
+/// Flags of every command that talks to a server.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Server")]
+pub(crate) struct ServerArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// File with the bearer token [default: the saved log-in, else `TOKENFLEET_ADMIN_TOKEN`, else
+    /// the data directory's]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+/// Which server, and how its answers are shown.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Server")]
+pub(crate) struct PlaceArgs {
+    /// Its address [default: `TOKENFLEET_SERVER`, else that of the last log-in, else the API of
+    /// this machine's settings]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// JSON instead of tables
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// A server and the right to talk to it.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    client: Client,
+    right: Right,
+    session: Option<Session>,
+    json: bool,
+}
+
+/// Query parameters; those without a value are left out.
+pub(crate) type Query<'q> = &'q [(&'q str, Option<String>)];
+
+impl Remote {
+    /// The server of these flags and settings.
+    ///
+    /// # Errors
+    ///
+    /// If the address is none, or there is no token for it.
+    pub(crate) fn new(global: &Global, args: &ServerArgs) -> anyhow::Result<Self> {
+        let server = args.place.server.as_deref();
+        let target = Target::of(global, server, args.token_file.as_deref())?;
+        Ok(Self::at(target.with_right()?, args.place.json))
+    }
+
+    /// The server of a target. Without a right it answers only what everybody may ask.
+    pub(crate) fn at(target: Target, json: bool) -> Self {
+        let Target { server, right, .. } = target;
+        let session = match &right {
+            Right::Login(storage) => Some(Session::new(server.clone(), storage.clone())),
+            Right::Token(_) | Right::None => None,
+        };
+        let client = match (&session, &right) {
+            (Some(session), _) => server.client(session.clone()),
+            (None, Right::Token(token)) => server.client(FixedToken(token.clone())),
+            (None, _) => server.client(FixedToken("".into())),
+        };
+        Self {
+            client,
+            right,
+            session,
+            json,
+        }
+    }
+
+    /// A server where this session has just been opened.
+    pub(crate) fn of_session(session: Session, server: &client::Server, json: bool) -> Self {
+        Self {
+            client: server.client(session.clone()),
+            right: Right::None,
+            session: Some(session),
+            json,
+        }
+    }
+
+    /// Asks for something.
+    ///
+    /// # Errors
+    ///
+    /// If nobody answers, or the answer is a problem: its text is the message.
+    pub(crate) async fn get(&self, path: &[&str], query: Query<'_>) -> anyhow::Result<Value> {
+        self.call(Method::GET, path, query, None).await
+    }
+
+    /// Does something.
+    ///
+    /// # Errors
+    ///
+    /// As [`Remote::get`].
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: Query<'_>,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Value> {
+        let mut call = Call::new(method, path);
+        for (name, value) in query {
+            call = call.query(name, value.as_ref());
+        }
+        if let Some(body) = body {
+            call = call.body(body.clone());
+        }
+        self.send(&call).await
+    }
+
+    /// Makes a call of any address.
+    ///
+    /// # Errors
+    ///
+    /// As [`Remote::get`].
+    pub(crate) async fn send(&self, call: &Call) -> anyhow::Result<Value> {
+        self.guarded(self.client.call(call)).await
+    }
+
+    /// Makes a call that needs no right.
+    ///
+    /// # Errors
+    ///
+    /// As [`Remote::get`].
+    pub(crate) async fn send_open(&self, call: &Call) -> anyhow::Result<Value> {
+        self.guarded(self.client.server().call(call, None)).await
+    }
+
+    /// Waits for an answer. Ctrl-C ends the program, but not in the middle of a refresh: the
+    /// saved refresh token would be spent, and the next one lost.
+    ///
+    /// # Errors
+    ///
+    /// As [`Remote::get`].
+    pub(crate) async fn guarded<T>(
+        &self,
+        call: impl Future<Output = Result<T, client::ClientError>>,
+    ) -> anyhow::Result<T> {
+        tokio::select! {
+            answer = call => {
+                let address = self.client.server().address();
+                answer.map_err(|error| answer::told(error, address, &self.right))
+            }
+            Ok(()) = tokio::signal::ctrl_c(), if self.session.is_some() => {
+                if let Some(session) = &self.session {
+                    session.settled().await;
+                }
+                std::process::exit(INTERRUPTED)
+            }
+        }
+    }
+
+    /// The typed client below.
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Whether a program reads the answers.
+    pub(crate) const fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Asks for a list, page by page, up to `limit` items, and shows it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Remote::get`].
+    pub(crate) async fn list(
+        &self,
+        path: &[&str],
+        filters: Query<'_>,
+        limit: u32,
+        columns: &[Column],
+    ) -> anyhow::Result<()> {
+        let mut items: Vec<Value> = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let have = u32::try_from(items.len()).unwrap_or(u32::MAX);
+            let want = limit.saturating_sub(have).min(PAGE_MAX);
+            let mut query = filters.to_vec();
+            query.push(("limit", Some(want.to_string())));
+            query.push(("cursor", cursor.take()));
+            let mut page = self.get(path, &query).await?;
+            match page["items"].take() {
+                Value::Array(more) => items.extend(more),
+                _ => bail!(
+                    "the answer of {} is no list",
+                    self.client.server().address()
+                ),
+            }
+            cursor = page["next_cursor"].as_str().map(str::to_owned);
+            if cursor.is_none() || items.len() >= limit as usize {
+                break;
+            }
+        }
+        self.show_all(&items, columns)?;
+        if cursor.is_some() && !self.json {
+            note(format_args!(
+                "there are more; --limit {} shows them",
+                limit.saturating_mul(4)
+            ));
+        }
+        Ok(())
+    }
+
+    /// Shows several objects.
+    ///
+    /// # Errors
+    ///
+    /// Never in practice: JSON is text.
+    pub(crate) fn show_all(&self, items: &[Value], columns: &[Column]) -> anyhow::Result<()> {
+        if self.json {
+            say(serde_json::to_string_pretty(items)?);
+        } else if items.is_empty() {
+            note("none");
+        } else {
+            say(of_objects(columns, items));
+        }
+        Ok(())
+    }
+
+    /// Shows one object.
+    ///
+    /// # Errors
+    ///
+    /// Never in practice: JSON is text.
+    pub(crate) fn show(&self, object: &Value) -> anyhow::Result<()> {
+        if self.json {
+            say(serde_json::to_string_pretty(object)?);
+        } else {
+            say(of_fields(object));
+        }
+        Ok(())
+    }
+
+    /// Shows an object to programs, and a sentence to people.
+    ///
+    /// # Errors
+    ///
+    /// Never in practice: JSON is text.
+    pub(crate) fn tell(&self, object: &Value, sentence: &str) -> anyhow::Result<()> {
+        if self.json {
+            say(serde_json::to_string_pretty(object)?);
+        } else {
+            say(sentence);
+        }
+        Ok(())
+    }
+}
+
+/// Minutes of a duration such as `90m` or `2h`; a plain number is minutes.
+///
+/// # Errors
+///
+/// What is allowed.
+pub(crate) fn minutes(text: &str) -> Result<u64, String> {
+    let allowed = || "must be whole minutes, such as 30, 90m, 2h or 1d".to_owned();
+    if let Ok(minutes) = text.parse() {
+        return Ok(minutes);
+    }
+    let (number, unit) = text
+        .split_at_checked(text.len().saturating_sub(1))
+        .ok_or_else(allowed)?;
+    let number: u64 = number.parse().map_err(|_| allowed())?;
+    let factor = match unit {
+        "m" => 1,
+        "h" => 60,
+        "d" => 1440,
+        _ => return Err(allowed()),
+    };
+    number.checked_mul(factor).ok_or_else(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minutes_are_read_with_and_without_a_unit() {
+        let read = ["30", "90m", "2h", "1d"].map(minutes);
+
+        assert_eq!(read, [Ok(30), Ok(90), Ok(120), Ok(1440)]);
+        for bad in ["", "m", "30s", "-1", "1.5h", "ñ"] {
+            assert!(minutes(bad).is_err(), "{bad}");
+        }
+    }
+}
