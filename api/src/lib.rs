@@ -8,6 +8,7 @@
 
 mod access;
 mod accounts;
+mod answer;
 mod attempts;
 mod caller;
 mod cors;
@@ -18,6 +19,7 @@ mod gate;
 mod guard;
 mod health;
 mod limits;
+mod openapi;
 mod origin;
 mod problem;
 mod proxies;
@@ -203,6 +205,12 @@ impl Deref for App {
 #[must_use]
 pub fn addresses() -> Vec<Address> {
     routes::table().addresses().collect()
+}
+
+/// The `OpenAPI` 3.1 document of the API.
+#[must_use]
+pub fn document() -> serde_json::Value {
+    routes::table().document()
 }
 
 /// The API as a service, for a server of the caller's own.

@@ -9,12 +9,13 @@ use cache::CacheError;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use queue::QueueError;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use store::StoreError;
 
 /// What is wrong with one field of the input.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct FieldError {
     /// The field's path, such as `credentials.expires_in`; a query parameter by its name.
     pub(crate) field: String,
@@ -48,8 +49,9 @@ struct Parts {
 }
 
 /// The members of the document, in the order in which they are written.
-#[derive(Serialize)]
-struct Document<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(crate) struct Document<'a> {
     r#type: String,
     title: &'a str,
     status: u16,

@@ -4,12 +4,15 @@ use axum::Router;
 use axum::handler::Handler;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, MethodRouter, on};
-use http::Method;
+use http::{Method, StatusCode};
+use schemars::JsonSchema;
+use serde_json::Value;
 
 use crate::App;
 use crate::access::Right;
 use crate::attempts::{self, Attempts};
 use crate::gate::{self, Gate};
+use crate::openapi::{self, Described, Operation};
 
 /// One address as the table has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,9 +28,11 @@ pub struct Address {
     pub action: Option<&'static str>,
 }
 
-/// An address, who answers it, and which calls of it count as attempts to log in.
+/// An address, what it tells of itself, who answers it, and which calls of it count as
+/// attempts to log in.
 struct Row {
     address: Address,
+    operation: Operation,
     handler: MethodRouter<App>,
     attempts: Option<Attempts>,
 }
@@ -51,7 +56,7 @@ impl Table {
     /// A row that reads.
     pub(crate) fn get<H, T>(self, path: &str, right: Right, handler: H) -> Self
     where
-        H: Handler<T, App>,
+        H: Handler<T, App> + Described<T>,
         T: 'static,
     {
         self.row(Method::GET, path, (Some(right), None), handler)
@@ -60,7 +65,7 @@ impl Table {
     /// A row that changes something; the audit log calls it `action`.
     pub(crate) fn post<H, T>(self, path: &str, right: Right, action: Action, handler: H) -> Self
     where
-        H: Handler<T, App>,
+        H: Handler<T, App> + Described<T>,
         T: 'static,
     {
         self.row(Method::POST, path, (Some(right), action), handler)
@@ -69,7 +74,7 @@ impl Table {
     /// A row that makes or replaces something; the audit log calls it `action`.
     pub(crate) fn put<H, T>(self, path: &str, right: Right, action: Action, handler: H) -> Self
     where
-        H: Handler<T, App>,
+        H: Handler<T, App> + Described<T>,
         T: 'static,
     {
         self.row(Method::PUT, path, (Some(right), action), handler)
@@ -78,7 +83,7 @@ impl Table {
     /// A row that changes a part of something; the audit log calls it `action`.
     pub(crate) fn patch<H, T>(self, path: &str, right: Right, action: Action, handler: H) -> Self
     where
-        H: Handler<T, App>,
+        H: Handler<T, App> + Described<T>,
         T: 'static,
     {
         self.row(Method::PATCH, path, (Some(right), action), handler)
@@ -87,7 +92,7 @@ impl Table {
     /// A row that takes something away; the audit log calls it `action`.
     pub(crate) fn delete<H, T>(self, path: &str, right: Right, action: Action, handler: H) -> Self
     where
-        H: Handler<T, App>,
+        H: Handler<T, App> + Described<T>,
         T: 'static,
     {
         self.row(Method::DELETE, path, (Some(right), action), handler)
@@ -96,7 +101,7 @@ impl Table {
     /// A row that anybody may call.
     pub(crate) fn open<H, T>(self, method: Method, path: &str, handler: H) -> Self
     where
-        H: Handler<T, App>,
+        H: Handler<T, App> + Described<T>,
         T: 'static,
     {
         self.row(method, path, (None, None), handler)
@@ -119,6 +124,43 @@ impl Table {
         self
     }
 
+    /// Says in one sentence what the last row does.
+    pub(crate) fn says(mut self, summary: &'static str) -> Self {
+        self.last().says(summary);
+        self
+    }
+
+    /// Says that the last row has no gate, and its handler reads the bearer token itself.
+    pub(crate) fn reads_bearer(mut self) -> Self {
+        self.last().reads_bearer();
+        self
+    }
+
+    /// An answer of the last row that its handler hides behind `Response`: JSON.
+    pub(crate) fn answers<T: JsonSchema>(mut self, status: StatusCode) -> Self {
+        self.last().answers::<T>(status);
+        self
+    }
+
+    /// The same, of another media type; `None` without a body.
+    pub(crate) fn shows(mut self, status: StatusCode, media_type: Option<&'static str>) -> Self {
+        self.last().shows(status, media_type);
+        self
+    }
+
+    /// A problem of the last row beside those that its types tell of, and when it comes.
+    pub(crate) fn refuses(mut self, status: StatusCode, when: &'static str) -> Self {
+        self.last().refuses(status, when);
+        self
+    }
+
+    fn last(&mut self) -> &mut Operation {
+        let row = self.rows.last_mut();
+        &mut row
+            .expect("a row stands before what is said of it")
+            .operation
+    }
+
     /// This table and then another.
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.rows.extend(other.rows);
@@ -128,6 +170,11 @@ impl Table {
     /// What the rows say, in their order.
     pub(crate) fn addresses(self) -> impl Iterator<Item = Address> {
         self.rows.into_iter().map(|row| row.address)
+    }
+
+    /// The rows as an `OpenAPI` document.
+    pub(crate) fn document(&self) -> Value {
+        openapi::document(self.rows.iter().map(|row| (&row.address, &row.operation)))
     }
 
     /// The rows as a router, each behind its gate.
@@ -155,7 +202,7 @@ impl Table {
         handler: H,
     ) -> Self
     where
-        H: Handler<T, App>,
+        H: Handler<T, App> + Described<T>,
         T: 'static,
     {
         let filter = MethodFilter::try_from(method.clone()).expect("a method that axum knows");
@@ -167,6 +214,7 @@ impl Table {
         };
         self.rows.push(Row {
             address,
+            operation: Operation::of(&handler),
             handler: on(filter, handler),
             attempts: None,
         });

@@ -3,11 +3,13 @@
 use domain::{
     AttemptOutcome, AttemptRecord, ChannelState, Details, ErrorClass, Generation, Timestamp,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use store::{Channel, LastError, Page, Tenant};
 
 /// One page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ListOf{T}")]
 pub(crate) struct ListView<T> {
     /// In the order of the list.
     pub(crate) items: Vec<T>,
@@ -26,7 +28,7 @@ impl<T> ListView<T> {
 }
 
 /// A tenant.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct TenantView {
     id: String,
     name: String,
@@ -44,7 +46,7 @@ impl From<Tenant> for TenantView {
 }
 
 /// A channel, without its credentials.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ChannelView {
     id: String,
     tenant_id: String,
@@ -69,7 +71,7 @@ pub(crate) struct ChannelView {
 }
 
 /// Why the last failed refresh failed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct LastErrorView {
     error: ErrorClass,
     at: Timestamp,
@@ -120,7 +122,7 @@ impl From<LastError> for LastErrorView {
 }
 
 /// One try at a job.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct AttemptView {
     job_id: String,
     attempt: u32,

@@ -1,5 +1,9 @@
 //! Addresses by which people log in.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
 use crate::problem::FieldError;
 
 /// Longest address, in bytes (RFC 5321 section 4.5.3.1.3 without the brackets).
@@ -21,6 +25,50 @@ pub(crate) fn email(field: &str, text: &str) -> Result<String, FieldError> {
         return Err(wrong());
     }
     Ok(text.to_lowercase())
+}
+
+/// [`email`] as the document of the API tells it.
+pub(crate) struct EmailAddress;
+
+impl JsonSchema for EmailAddress {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "EmailAddress".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let part = "[^\\s<>,;@\\u0000-\\u001f\\u007f-\\u009f]{1,40}";
+        json_schema!({
+            "type": "string",
+            "pattern": format!("^{part}@{part}$"),
+            "example": "ada@example.com",
+        })
+    }
+}
+
+/// A new password as the document of the API tells it.
+pub(crate) struct Password;
+
+impl JsonSchema for Password {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Password".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "minLength": 8,
+            "maxLength": 256,
+            "example": "correct horse battery",
+        })
+    }
 }
 
 #[cfg(test)]

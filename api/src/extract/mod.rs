@@ -9,7 +9,7 @@ mod params;
 mod scope;
 mod text;
 
-pub(crate) use email::email;
+pub(crate) use email::{EmailAddress, Password, email};
 pub(crate) use form::{Form, OptionalForm};
 pub(crate) use input::{Input, OptionalInput, present};
 pub(crate) use job::{Found, Job, load as load_job};
@@ -17,4 +17,4 @@ pub(crate) use params::{Params, page_limit, page_request, within};
 pub(crate) use scope::{
     InChannel, InTenant, OnBatch, OnChannel, OnJob, OnServiceToken, OnWebhook, Place, path_param,
 };
-pub(crate) use text::Text;
+pub(crate) use text::{Label, ProviderWord, Text};

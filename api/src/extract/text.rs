@@ -1,5 +1,9 @@
 //! What a text given by a caller may be.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
 use crate::problem::FieldError;
 
 /// A rule for a text: its length in characters; control characters never pass.
@@ -30,6 +34,52 @@ impl Text {
             return Err(FieldError::new(field, "must have a visible character"));
         }
         Ok(())
+    }
+}
+
+/// [`Text::LABEL`] as the document of the API tells it.
+pub(crate) struct Label;
+
+impl JsonSchema for Label {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Label".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        const CONTROL: &str = "\\u0000-\\u001f\\u007f-\\u009f";
+        let other = format!("[^{CONTROL}]*");
+        json_schema!({
+            "type": "string",
+            "minLength": 1,
+            "maxLength": Text::LABEL.max,
+            "pattern": format!("^{other}[^\\s{CONTROL}]{other}$"),
+        })
+    }
+}
+
+/// The name of a provider as the document of the API tells it.
+pub(crate) struct ProviderWord;
+
+impl JsonSchema for ProviderWord {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ProviderWord".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "`meta` is the same as `facebook`; `oauth2:` and a name is a provider of the settings.",
+            "pattern": "^(facebook|meta|instagram|whatsapp|tiktok|tiktok_business|tiktok_legacy|facturify|service_token|oauth2:[A-Za-z0-9_-]+)$",
+            "example": "tiktok",
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 use axum::Json;
 use axum::extract::State;
 use domain::{Name, TenantUid, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{AuditFilter, AuditRecord};
@@ -14,22 +15,30 @@ use crate::App;
 use crate::access::Rights;
 use crate::caller::Caller;
 use crate::extract::{Params, page_request};
+use crate::limits::PAGE_MAX;
 use crate::problem::Problem;
 use crate::view::ListView;
 
 /// Which changes, and which page of them.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
+    /// Those of the tenant with this id.
+    #[schemars(with = "Option<Name>")]
     tenant_id: Option<String>,
+    /// Those of this one: `admin`, `user:…`, `service_token:…` or `anonymous`.
     actor: Option<String>,
+    /// Those of this kind, such as `channel.import`.
     action: Option<String>,
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Items of a page; 50 if it is not given.
+    #[schemars(range(min = 1, max = PAGE_MAX))]
     limit: Option<i64>,
 }
 
 /// One change.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ChangeView {
     id: String,
     at: Timestamp,

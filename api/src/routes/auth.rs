@@ -2,9 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::NoContent;
 use domain::SessionUid;
 use http::{HeaderMap, StatusCode};
 use identity::{AccessOf, Digest, RefreshOf};
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use store::{Rotation, Spend, User};
@@ -18,13 +20,15 @@ use crate::problem::Problem;
 use crate::trail::Trail;
 
 /// An address and a password, under the names of every seed.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LoginBody {
-    /// The address.
+    /// The address; also as `email` or `username`.
     #[serde(alias = "email", alias = "username")]
+    #[schemars(example = &"ada@example.com")]
     correo: String,
     /// The password.
+    #[schemars(with = "String")]
     password: SecretString,
     /// What clients of OAuth 2.0's password grant send beside; it means nothing here.
     #[serde(default, rename = "grant_type")]
@@ -34,11 +38,12 @@ pub(super) struct LoginBody {
     #[serde(default, rename = "client_id")]
     _client_id: Option<String>,
     #[serde(default, rename = "client_secret")]
+    #[schemars(with = "Option<String>")]
     _client_secret: Option<SecretString>,
 }
 
 /// An access token and the refresh token that brings the next one.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct TokenPair {
     access_token: String,
     token_type: &'static str,
@@ -117,16 +122,20 @@ fn session_of(session: SessionUid) -> String {
 }
 
 /// A refresh token in the query, as one of the seeds sends it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RefreshQuery {
+    /// The refresh token, if it is not in the body.
+    #[schemars(with = "Option<String>")]
     refresh_token: Option<SecretString>,
 }
 
 /// A refresh token in the body.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RefreshBody {
+    /// The refresh token, if it is not in the query.
+    #[schemars(with = "Option<String>")]
     refresh_token: Option<SecretString>,
     #[serde(rename = "grant_type")]
     _grant_type: Option<String>,
@@ -178,7 +187,7 @@ pub(super) async fn logout(
     headers: HeaderMap,
     Params(query): Params<RefreshQuery>,
     OptionalForm(body): OptionalForm<RefreshBody>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     let refresh = query.refresh_token.or(body.refresh_token);
     let (user, session) = match refresh {
         Some(token) => {
@@ -204,11 +213,11 @@ pub(super) async fn logout(
     let entry = trail.entry("auth.logout", session_of(session));
     app.store.end_session(session, &entry).await?;
     app.standings().forget();
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// An access token made from a service token.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct ServiceAccess {
     access_token: String,
     token_type: &'static str,

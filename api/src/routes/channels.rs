@@ -4,26 +4,38 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::NoContent;
 use domain::{ChannelState, ProviderName};
-use http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use store::{ChannelFilter, ChannelPatch};
 
 use crate::App;
-use crate::extract::{InTenant, Input, OnChannel, Params, Text, page_request, present, within};
-use crate::limits::MINUTES_MAX;
+use crate::extract::{
+    InTenant, Input, Label, OnChannel, Params, ProviderWord, Text, page_request, present, within,
+};
+use crate::limits::{MINUTES_MAX, PAGE_MAX};
 use crate::problem::{FieldError, Problem};
 use crate::purge;
 use crate::view::{ChannelView, ListView};
 
 /// Which channels, and which page of them.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
+    /// Those in this state.
+    #[schemars(with = "Option<ChannelState>")]
     state: Option<String>,
+    /// Those of this provider.
+    #[schemars(with = "Option<ProviderWord>")]
     provider: Option<String>,
+    /// Those whose token ends within so many minutes.
+    #[schemars(range(min = 0, max = MINUTES_MAX))]
     expiring_within_minutes: Option<i64>,
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Items of a page; 50 if it is not given.
+    #[schemars(range(min = 1, max = PAGE_MAX))]
     limit: Option<i64>,
 }
 
@@ -87,15 +99,20 @@ pub(super) async fn show(
     clippy::option_option,
     reason = "null takes a name away, absence leaves it"
 )]
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PatchBody {
+    /// What people call it.
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Label")]
     display_name: Option<String>,
-    /// `null` takes it away.
+    /// What the tenant's own system calls it; `null` takes it away.
     #[serde(default, deserialize_with = "nullable")]
+    #[schemars(with = "Option<Label>")]
     local_name: Option<Option<String>>,
+    /// `true` pauses it, `false` resumes it.
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "bool")]
     paused: Option<bool>,
 }
 
@@ -132,10 +149,10 @@ fn check(body: &PatchBody) -> Vec<FieldError> {
 pub(super) async fn delete(
     State(app): State<App>,
     OnChannel(_, channel): OnChannel,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     app.store.delete_channel(channel.uid).await?;
     purge::channel(&app, &channel).await;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// Tells `null`, which is `Some(None)`, from a field that is not there.

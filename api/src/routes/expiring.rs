@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use domain::{Timestamp, TokenExpirationInfo};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::Channel;
 
@@ -17,14 +18,16 @@ use crate::problem::Problem;
 const DEFAULT_MINUTES: u32 = 60;
 
 /// How far ahead to look.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Query {
+    /// The window; that of the tenant's schedule if it is not given, else 60.
+    #[schemars(range(min = 0, max = MINUTES_MAX))]
     refresh_before_minutes: Option<i64>,
 }
 
 /// The channels that need a refresh, those that expire first in front.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Expiring {
     success: bool,
     channels: Vec<TokenExpirationInfo>,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
@@ -16,13 +17,15 @@ use crate::tokens::Token;
 use crate::trail::Trail;
 
 /// A token that was obtained or refreshed.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FacturifyIssued")]
 pub(super) struct Issued {
     message: &'static str,
     jwt: Jwt,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FacturifyJwt")]
 struct Jwt {
     token: String,
     /// Seconds for which it lives from its issue: 240 if obtained, 43 200 if refreshed.
@@ -54,7 +57,8 @@ pub(super) async fn refresh(State(app): State<App>) -> Result<ShownOnce<Issued>,
 }
 
 /// A token that is valid now.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FacturifyToken")]
 pub(super) struct Valid {
     token: String,
     /// Whole seconds for which it still lives.
@@ -73,7 +77,8 @@ pub(super) async fn show(State(app): State<App>, trail: Trail) -> Result<Json<Va
 }
 
 /// The token's state; zeros if there is none.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FacturifyStatus")]
 pub(super) struct Status {
     has_token: bool,
     ttl: u64,

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use domain::TenantUid;
 use futures::future::try_join_all;
+use schemars::JsonSchema;
 use serde::Serialize;
 use store::Statistics;
 
@@ -14,7 +15,7 @@ use crate::problem::Problem;
 /// Refresh jobs by state: the live ones as Redis has them, the totals of ended
 /// ones since the beginning.
 #[expect(clippy::struct_field_names, reason = "the names of the API")]
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub(super) struct JobStatus {
     jobs_active: u64,
     jobs_waiting: u64,
@@ -25,7 +26,7 @@ pub(super) struct JobStatus {
 }
 
 /// The figures of S2.8, under the name that the seed gives them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct StatisticsView {
     statistics: Statistics,
 }

@@ -2,33 +2,41 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use domain::{ChannelState, ChannelUid, Generation, Name, ProviderName, TenantUid, Timestamp};
-use http::{StatusCode, header};
 use providers::{Accepted, ImportRequest, Provider};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use store::{Channel, CreateError, Facts, NewChannel, Tenant};
 
-use super::RESERVED_CHANNELS;
+use super::{RESERVED_CHANNELS, credentials};
 use crate::App;
-use crate::extract::{InTenant, Input, Text};
+use crate::answer::Created;
+use crate::extract::{InTenant, Input, Label, ProviderWord, Text};
 use crate::problem::{FieldError, Problem};
 use crate::view::ChannelView;
 
 /// A channel as it is imported.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("anyOf" = credentials::by_provider()))]
 pub(super) struct ImportBody {
+    /// The id; one is made up if it is not given.
     #[serde(default)]
+    #[schemars(with = "Option<Name>", example = &"channel_123")]
     id: Option<String>,
+    /// The provider's name.
+    #[schemars(with = "ProviderWord")]
     provider: String,
+    /// What people call it.
+    #[schemars(with = "Label", example = &"Our shop")]
     display_name: String,
+    /// What the tenant's own system calls it.
     #[serde(default)]
+    #[schemars(with = "Option<Label>", example = &"shop-1")]
     local_name: Option<String>,
-    /// An object; taken as it comes, so that no message of the parser can quote it.
+    /// By provider. Taken as it comes, so that no message of the parser can quote it.
     credentials: Value,
 }
 
@@ -47,14 +55,14 @@ pub(super) async fn import(
     State(app): State<App>,
     InTenant(tenant): InTenant,
     Input(body): Input<ImportBody>,
-) -> Result<Response, Problem> {
+) -> Result<Created<ChannelView>, Problem> {
     let now = app.store.now().await?;
     let checked = check(&app, body, now).map_err(Problem::invalid)?;
     let warning = checked.accepted.warning.clone();
     let channel = save(&app, &tenant, checked, now).await?;
     let location = format!("/api/v1/tenants/{}/channels/{}", tenant.id, channel.id);
-    let view = Json(ChannelView::of(&tenant, channel).warned(warning));
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], view).into_response())
+    let view = ChannelView::of(&tenant, channel).warned(warning);
+    Ok(Created::at(location, view))
 }
 
 /// Checks every field before it answers, so that one answer names all that is wrong.

@@ -2,11 +2,12 @@
 
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, NoContent, Response};
 use domain::{Role, Timestamp};
 use http::StatusCode;
 use http::request::Parts;
 use identity::{Digest, invitation_token};
+use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use store::{Invitation, NewInvitation};
@@ -14,36 +15,42 @@ use uuid::Uuid;
 
 use super::register;
 use crate::App;
-use crate::extract::{InTenant, Input, Params, Text, email, page_request, path_param};
+use crate::extract::{
+    EmailAddress, InTenant, Input, Label, Params, Text, email, page_request, path_param,
+};
+use crate::limits::PAGE_MAX;
+use crate::openapi::{Sketch, Takes};
 use crate::problem::{FieldError, Problem};
 use crate::repeat::ShownOnce;
 use crate::trail::Trail;
 use crate::view::ListView;
 
 /// Who is invited.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct InviteBody {
-    /// What people call the person.
+    /// What people call the person; also as `name`.
     #[serde(alias = "name")]
+    #[schemars(with = "Label", example = &"Ada")]
     nombre: String,
-    /// The address by which the person will log in.
+    /// The address by which the person will log in; also as `email`.
     #[serde(alias = "email")]
+    #[schemars(with = "EmailAddress")]
     correo: String,
     /// The role that the person will have.
     role: Role,
 }
 
 /// An invitation; its token is shown this once.
-#[derive(Serialize)]
-struct Invited {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Invited {
     invitation_token: String,
     #[serde(flatten)]
     invitation: InvitationView,
 }
 
 /// An invitation without its token.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct InvitationView {
     id: String,
     nombre: String,
@@ -101,10 +108,13 @@ fn check(body: &InviteBody) -> Result<String, Vec<FieldError>> {
 }
 
 /// Which page of the list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Items of a page; 50 if it is not given.
+    #[schemars(range(min = 1, max = PAGE_MAX))]
     limit: Option<i64>,
 }
 
@@ -125,7 +135,7 @@ pub(super) async fn withdraw(
     InTenant(tenant): InTenant,
     InvitationId(id): InvitationId,
     trail: Trail,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     let target = format!("tenants/{}/invitations/{}", tenant.id, id.as_simple());
     let entry = trail.entry("invitation.withdraw", target);
     if app
@@ -133,13 +143,17 @@ pub(super) async fn withdraw(
         .withdraw_invitation(tenant.uid, id, &entry)
         .await?
     {
-        return Ok(StatusCode::NO_CONTENT);
+        return Ok(NoContent);
     }
     Err(Problem::not_found("invitation"))
 }
 
 /// The invitation in the path.
 pub(super) struct InvitationId(Uuid);
+
+impl Takes for InvitationId {
+    fn draw(_: &mut Sketch<'_>) {}
+}
 
 impl FromRequestParts<App> for InvitationId {
     type Rejection = Problem;

@@ -1,8 +1,13 @@
 //! All jobs of a tenant that match: `POST /api/v1/tenants/{tenant}/jobs/{cancel,retry,promote}`.
 
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
 use axum::Json;
 use axum::extract::State;
+use domain::Name;
 use queue::{JobState, PromoteOutcome};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use store::Tenant;
 
@@ -16,20 +21,86 @@ use crate::problem::Problem;
 /// Jobs of one call; who has more calls again.
 const MOST: usize = 200;
 
-/// Which jobs, and whether to change them at all.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Selection {
+/// Which jobs, and whether to change them at all; `S` says in which states.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, bound = "")]
+#[schemars(bound = "S: States + JsonSchema")]
+pub(super) struct Selection<S> {
+    /// Those in this state; all that the change is possible for if it is not given.
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "StateIn<S>")]
     state: Option<String>,
+    /// Those of the channel with this id.
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Name", example = &"channel_123")]
     channel: Option<String>,
+    /// Only count them.
     #[serde(default)]
     dry_run: bool,
+    #[serde(skip)]
+    states: PhantomData<S>,
+}
+
+impl<S> Default for Selection<S> {
+    fn default() -> Self {
+        Self {
+            state: None,
+            channel: None,
+            dry_run: false,
+            states: PhantomData,
+        }
+    }
+}
+
+/// The states in which a job can be changed so.
+pub(super) trait States {
+    const ALL: &'static [JobState];
+}
+
+/// The states in which a job can be cancelled.
+#[derive(Debug, JsonSchema)]
+pub(super) struct Cancellable;
+
+/// The states in which a job can be retried.
+#[derive(Debug, JsonSchema)]
+pub(super) struct Retriable;
+
+/// The states in which a job can be promoted.
+#[derive(Debug, JsonSchema)]
+pub(super) struct Promotable;
+
+impl States for Cancellable {
+    const ALL: &'static [JobState] = &[JobState::Waiting, JobState::Delayed, JobState::Active];
+}
+
+impl States for Retriable {
+    const ALL: &'static [JobState] = &[JobState::Failed];
+}
+
+impl States for Promotable {
+    const ALL: &'static [JobState] = &[JobState::Delayed];
+}
+
+/// One of those states, as the document of the API tells it.
+struct StateIn<S>(PhantomData<S>);
+
+impl<S: States> JsonSchema for StateIn<S> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "State".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let words: Vec<&str> = S::ALL.iter().map(|state| state.as_str()).collect();
+        json_schema!({"type": "string", "enum": words})
+    }
 }
 
 /// What a change of many jobs came to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct BulkView {
     /// Jobs that match, at most 200.
     matched: usize,
@@ -51,7 +122,7 @@ enum Change {
 }
 
 /// Where a job stands after it was moved to now.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Promoted {
     job_id: String,
     state: &'static str,
@@ -74,50 +145,41 @@ pub(super) async fn promote(
 pub(super) async fn cancel_all(
     app: State<App>,
     tenant: InTenant,
-    selection: OptionalInput<Selection>,
+    selection: OptionalInput<Selection<Cancellable>>,
 ) -> Result<Json<BulkView>, Problem> {
-    let states = [JobState::Waiting, JobState::Delayed, JobState::Active];
-    change_all(Change::Cancel, &states, app, tenant, selection).await
+    change_all(Change::Cancel, app, tenant, selection).await
 }
 
 /// Does the work of those that failed again.
 pub(super) async fn retry_all(
     app: State<App>,
     tenant: InTenant,
-    selection: OptionalInput<Selection>,
+    selection: OptionalInput<Selection<Retriable>>,
 ) -> Result<Json<BulkView>, Problem> {
-    change_all(Change::Retry, &[JobState::Failed], app, tenant, selection).await
+    change_all(Change::Retry, app, tenant, selection).await
 }
 
 /// Moves those that are delayed to now.
 pub(super) async fn promote_all(
     app: State<App>,
     tenant: InTenant,
-    selection: OptionalInput<Selection>,
+    selection: OptionalInput<Selection<Promotable>>,
 ) -> Result<Json<BulkView>, Problem> {
-    change_all(
-        Change::Promote,
-        &[JobState::Delayed],
-        app,
-        tenant,
-        selection,
-    )
-    .await
+    change_all(Change::Promote, app, tenant, selection).await
 }
 
-async fn change_all(
+async fn change_all<S: States>(
     change: Change,
-    states: &[JobState],
     State(app): State<App>,
     InTenant(tenant): InTenant,
-    OptionalInput(selection): OptionalInput<Selection>,
+    OptionalInput(selection): OptionalInput<Selection<S>>,
 ) -> Result<Json<BulkView>, Problem> {
     let states = match &selection.state {
-        None => states.to_vec(),
+        None => S::ALL.to_vec(),
         Some(word) => {
             let state = known_state(word)?;
-            if !states.contains(&state) {
-                let words = states.iter().map(|it| it.as_str()).collect::<Vec<_>>();
+            if !S::ALL.contains(&state) {
+                let words = S::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>();
                 let message = format!("must be one of {}", words.join(", "));
                 return Err(Problem::invalid_field("state", message));
             }

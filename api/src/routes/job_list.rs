@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use domain::{ChannelUid, Name, TenantUid};
 use queue::{JobState, JobView};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use store::Channel;
 
@@ -13,25 +14,38 @@ use super::job_pages::{self, Filling, Listing};
 use super::job_view::JobJson;
 use crate::App;
 use crate::extract::{InTenant, Params, page_limit};
+use crate::limits::PAGE_MAX;
 use crate::problem::Problem;
 use crate::view::ListView;
 
 /// Which jobs, and which page of them.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TenantQuery {
+    /// Those in this state.
+    #[schemars(extend("enum" = JobState::ALL.map(JobState::as_str)))]
     state: Option<String>,
+    /// Those of the channel with this id.
+    #[schemars(with = "Option<Name>")]
     channel: Option<String>,
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Items of a page; 50 if it is not given.
+    #[schemars(range(min = 1, max = PAGE_MAX))]
     limit: Option<i64>,
 }
 
 /// Which of the platform's jobs, and which page of them.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PlatformQuery {
+    /// Those in this state.
+    #[schemars(extend("enum" = JobState::ALL.map(JobState::as_str)))]
     state: Option<String>,
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Items of a page; 50 if it is not given.
+    #[schemars(range(min = 1, max = PAGE_MAX))]
     limit: Option<i64>,
 }
 

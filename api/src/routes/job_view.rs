@@ -2,16 +2,18 @@
 
 use domain::{AttemptRecord, Name, Timestamp};
 use queue::{JobId, JobState, JobView};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::extract::{Found, Job};
 use crate::view::AttemptView;
 
 /// A job; what is not known of it is left out.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct JobJson {
     id: String,
     queue: String,
+    #[schemars(extend("enum" = JobState::ALL.map(JobState::as_str)))]
     state: &'static str,
     tenant_id: Option<Name>,
     channel_id: Option<Name>,

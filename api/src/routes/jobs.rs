@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use domain::{AttemptOutcome, AttemptRecord, Details, ErrorClass};
 use http::StatusCode;
 use queue::{CancelOutcome, JobId, JobState, RetryOutcome};
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -23,8 +24,9 @@ pub(super) async fn show(OnJob(job): OnJob) -> Result<Json<JobJson>, Problem> {
 }
 
 /// What became of a cancellation.
-#[derive(Debug, Serialize)]
-struct Cancelled {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CancelledJob")]
+pub(super) struct Cancelled {
     job_id: String,
     state: &'static str,
 }
@@ -101,8 +103,8 @@ async fn write_down(app: &App, job: &Job) -> Result<(), Problem> {
 }
 
 /// A job that does the work of a failed one.
-#[derive(Debug, Serialize)]
-struct Retried {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Retried {
     job_id: String,
 }
 

@@ -2,8 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::NoContent;
 use domain::ServiceTokenUid;
-use http::StatusCode;
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 use store::Login;
@@ -13,7 +14,7 @@ use super::register;
 use crate::App;
 use crate::attempts;
 use crate::caller::{Caller, Who};
-use crate::extract::Form;
+use crate::extract::{Form, Password};
 use crate::problem::Problem;
 use crate::trail::Trail;
 
@@ -58,11 +59,14 @@ async fn program(app: &App, uid: ServiceTokenUid) -> Result<PersonView, Problem>
 }
 
 /// The password as it is, and as it shall be.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PasswordBody {
+    /// What it is.
+    #[schemars(with = "String")]
     current: SecretString,
     /// 8 to 256 characters.
+    #[schemars(with = "Password")]
     new: SecretString,
 }
 
@@ -72,7 +76,7 @@ pub(super) async fn password(
     caller: Caller,
     trail: Trail,
     Form(body): Form<PasswordBody>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     let Who::User { uid, session } = caller.who else {
         return Err(Problem::forbidden("Only a person has a password."));
     };
@@ -91,7 +95,7 @@ pub(super) async fn password(
         .change_password(uid, hash, session, &entry)
         .await?;
     app.standings().forget();
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 async fn login(app: &App, caller: &Caller) -> Result<Login, Problem> {

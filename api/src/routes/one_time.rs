@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use cache::Purpose;
 use domain::{TenantUid, Timestamp};
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,8 @@ use crate::repeat::ShownOnce;
 const NAME: &str = "api";
 
 /// A new token, shown once.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OneTimeToken")]
 pub(super) struct Created {
     token: String,
     expires_in: u64,
@@ -49,14 +51,16 @@ pub(super) async fn create(
 }
 
 /// A token that somebody brings.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ValidateBody {
+    /// As `/token/create` gave it.
+    #[schemars(with = "String")]
     token: SecretString,
 }
 
 /// A token that was good, and is used up.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Validated {
     valid: bool,
     issued_by: String,

@@ -1,6 +1,7 @@
 //! What people look like in JSON, under the names of the seeds.
 
 use domain::{Role, Scope, Timestamp};
+use schemars::JsonSchema;
 use serde::Serialize;
 use store::User;
 
@@ -8,7 +9,7 @@ use crate::App;
 use crate::problem::Problem;
 
 /// Who somebody is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct PersonView {
     /// The uid of the person or of the service token; `admin` for the admin token's holder.
     pub(super) id: String,
@@ -54,7 +55,7 @@ impl PersonView {
 }
 
 /// A person as those who manage the tenant see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct MemberView {
     #[serde(flatten)]
     person: PersonView,

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::App;
@@ -30,7 +31,7 @@ pub(super) async fn home(State(app): State<App>) -> Response {
 }
 
 /// The process runs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Alive {
     status: &'static str,
 }
@@ -41,14 +42,14 @@ pub(super) async fn livez() -> Json<Alive> {
 }
 
 /// Whether the process can do its work, part by part.
-#[derive(Debug, Serialize)]
-struct Readiness {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Readiness {
     status: &'static str,
     checks: BTreeMap<String, Part>,
 }
 
 /// One part that the process needs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Part {
     ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use futures::future::try_join_all;
 use queue::{InvalidLimits, LimitError, Limits, Queue, Rate};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::App;
@@ -14,7 +15,7 @@ use crate::problem::Problem;
 use crate::view::ListView;
 
 /// One queue: live and retained jobs by state, and its limits.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct QueueView {
     queue: String,
     waiting: u64,
@@ -28,7 +29,7 @@ pub(super) struct QueueView {
 }
 
 /// Limits of a queue, or of a tenant in it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct LimitsView {
     paused: bool,
     weight: u32,
@@ -37,7 +38,7 @@ pub(super) struct LimitsView {
 }
 
 /// A rate: one job per `every_ms`, but `burst` of them at once after a rest.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct RateView {
     every_ms: f64,
     burst: u32,
@@ -48,30 +49,40 @@ struct RateView {
     clippy::option_option,
     reason = "left out, null and a value are three things"
 )]
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LimitsChange {
+    /// Whether nothing is claimed.
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "bool")]
     paused: Option<bool>,
+    /// The share beside others.
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "u32", range(min = 1, max = 1_000_000))]
     weight: Option<u32>,
+    /// Jobs that run at once.
     #[serde(default, deserialize_with = "present")]
+    #[schemars(range(min = 1, max = 1_000_000))]
     at_once: Option<Option<u32>>,
+    /// Jobs in a time.
     #[serde(default, deserialize_with = "present")]
     rate: Option<Option<RateChange>>,
 }
 
 /// At most so many jobs in so long.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RateChange {
+    #[schemars(range(min = 1, max = 1_000_000))]
     jobs: u32,
+    #[schemars(range(min = 1, max = 1_000_000))]
     per_seconds: u32,
+    #[schemars(range(min = 1, max = 1_000_000))]
     burst: Option<u32>,
 }
 
 /// What a look over a queue mended.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct HealedView {
     put_back: u64,
     dropped: u64,

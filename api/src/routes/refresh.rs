@@ -8,25 +8,29 @@ use axum::response::{IntoResponse, Response};
 use domain::{ChannelState, RefreshResult, Timestamp};
 use http::StatusCode;
 use queue::{JobId, JobState, JobView};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::App;
 use crate::dispatch::{self, Wish};
 use crate::extract::{Input, OnChannel, Params, within};
-use crate::limits::MINUTES_MAX;
+use crate::limits::{MINUTES_MAX, WAIT_MAX_SECS};
 use crate::problem::Problem;
 use crate::wait::{self, End};
 
 /// How long to wait.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WaitQuery {
+    /// Seconds to wait for the end; 30 if it is not given.
+    #[schemars(range(min = 0, max = WAIT_MAX_SECS))]
     wait: Option<i64>,
 }
 
 /// A job that goes on.
-#[derive(Debug, Serialize)]
-struct Accepted {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AcceptedJob")]
+pub(super) struct Accepted {
     job_id: String,
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,14 +74,16 @@ pub(super) async fn refresh_now(
 }
 
 /// When to refresh.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LaterBody {
+    /// Minutes from now.
+    #[schemars(range(min = 0, max = MINUTES_MAX), example = 30)]
     delay_minutes: i64,
 }
 
 /// A refresh that runs later.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Later {
     job_id: String,
     run_at: Timestamp,

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use identity::{Digest, PasswordError};
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use store::{AcceptError, Admission, NewUser, RegisterError};
@@ -13,24 +14,28 @@ use super::people::PersonView;
 use crate::App;
 use crate::attempts;
 use crate::caller;
-use crate::extract::{Form, Text, email};
+use crate::extract::{EmailAddress, Form, Label, Password, Text, email};
 use crate::problem::{FieldError, Problem};
 use crate::trail::Trail;
 
 /// Who registers.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RegisterBody {
-    /// What people call the person.
+    /// What people call the person; also as `name`.
     #[serde(alias = "name")]
+    #[schemars(with = "Label", example = &"Ada")]
     nombre: String,
-    /// The address by which the person will log in.
+    /// The address by which the person will log in; also as `email`.
     #[serde(alias = "email")]
+    #[schemars(with = "EmailAddress")]
     correo: String,
     /// 8 to 256 characters.
+    #[schemars(with = "Password")]
     password: SecretString,
     /// What the server printed at its start; the first registration off loopback needs it.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     bootstrap_token: Option<SecretString>,
 }
 
@@ -122,12 +127,14 @@ pub(super) fn taken() -> Problem {
 }
 
 /// An invitation and the password of the person who accepts it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AcceptBody {
     /// The `invitation_token`.
+    #[schemars(with = "String")]
     token: SecretString,
     /// 8 to 256 characters.
+    #[schemars(with = "Password")]
     password: SecretString,
 }
 

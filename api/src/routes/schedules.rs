@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use domain::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::Schedule;
 
@@ -15,16 +16,20 @@ use crate::problem::{FieldError, Problem};
 const INTERVAL_MAX: i64 = 43_200;
 
 /// How often, and how far ahead each run looks.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ScheduleBody {
+    /// Minutes from one run to the next.
+    #[schemars(range(min = 1, max = INTERVAL_MAX), example = 120)]
     interval_minutes: i64,
+    /// How many minutes before its end each run refreshes a token.
     #[serde(default)]
+    #[schemars(range(min = 0, max = MINUTES_MAX), example = 60)]
     refresh_before_minutes: Option<i64>,
 }
 
 /// A schedule, with the job of its next run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ScheduleView {
     job_id: String,
     next_run_at: Timestamp,
@@ -44,7 +49,8 @@ impl From<Schedule> for ScheduleView {
 }
 
 /// Whether there was anything to cancel.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CancelledSchedule")]
 pub(super) struct Cancelled {
     cancelled: bool,
 }

@@ -4,17 +4,19 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, NoContent, Response};
 use domain::{Name, Scope, ServiceTokenUid, Timestamp};
 use http::{StatusCode, header};
 use identity::Digest;
+use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use store::{NewServiceToken, ServiceToken, Tenant};
 
 use crate::App;
 use crate::caller::{Caller, Who};
-use crate::extract::{Input, OnServiceToken, Params, Text, page_request, within};
+use crate::extract::{Input, Label, OnServiceToken, Params, Text, page_request, within};
+use crate::limits::PAGE_MAX;
 use crate::problem::{FieldError, Problem};
 use crate::repeat::ShownOnce;
 use crate::trail::Trail;
@@ -24,27 +26,32 @@ use crate::view::ListView;
 const DAYS: std::ops::RangeInclusive<i64> = 30..=365;
 
 /// A service token as it is asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewBody {
     /// What people call it.
+    #[schemars(with = "Label", example = &"nightly export")]
     name: String,
-    /// How long it lives, 30 to 365.
+    /// For how many days it lives; not beside `eternal`.
     #[serde(default)]
+    #[schemars(range(min = 30, max = 365), example = 90)]
     days: Option<i64>,
     /// Instead: it never expires.
     #[serde(default)]
+    #[schemars(example = false)]
     eternal: bool,
     /// What it may do; `channels:read` if left out.
     #[serde(default)]
+    #[schemars(length(min = 1))]
     scopes: Option<Vec<Scope>>,
     /// In which tenant; the caller's own if left out.
     #[serde(default)]
+    #[schemars(with = "Option<Name>", example = &"tenant_456")]
     tenant_id: Option<String>,
 }
 
 /// A service token without its text.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ServiceTokenView {
     id: String,
     tenant_id: String,
@@ -74,8 +81,9 @@ impl ServiceTokenView {
 }
 
 /// A fresh service token; its text is shown this once.
-#[derive(Serialize)]
-struct Created {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "NewServiceToken")]
+pub(super) struct Created {
     token: String,
     #[serde(flatten)]
     service_token: ServiceTokenView,
@@ -186,11 +194,16 @@ async fn tenant_of(app: &App, caller: &Caller, named: Option<&str>) -> Result<Te
 }
 
 /// Which tenant's, and which page of them.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
+    /// The tenant; the caller's own if left out.
+    #[schemars(with = "Option<Name>")]
     tenant_id: Option<String>,
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Items of a page; 50 if it is not given.
+    #[schemars(range(min = 1, max = PAGE_MAX))]
     limit: Option<i64>,
 }
 
@@ -212,7 +225,7 @@ pub(super) async fn revoke(
     State(app): State<App>,
     OnServiceToken(token): OnServiceToken,
     trail: Trail,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     let trail = trail.within(token.tenant);
     let entry = trail.entry(
         "service_token.revoke",
@@ -222,5 +235,5 @@ pub(super) async fn revoke(
         .revoke_service_token(token.tenant, token.uid, &entry)
         .await?;
     app.standings().forget();
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

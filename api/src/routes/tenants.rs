@@ -2,15 +2,17 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::NoContent;
 use domain::{Name, TenantUid};
-use http::{StatusCode, header};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use store::CreateError;
 
 use crate::App;
+use crate::answer::Created;
 use crate::caller::Caller;
-use crate::extract::{InTenant, OptionalInput, Params, Text, page_request};
+use crate::extract::{InTenant, Label, OptionalInput, Params, Text, page_request};
+use crate::limits::PAGE_MAX;
 use crate::problem::{FieldError, Problem};
 use crate::view::{ListView, TenantView};
 
@@ -18,10 +20,13 @@ use crate::view::{ListView, TenantView};
 const BUILT_IN: &str = "platform";
 
 /// What a new tenant is called; both may be left out.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct NewTenant {
+    /// The id; one is made up if it is not given.
     id: Option<Name>,
+    /// What people call it; the id if it is not given.
+    #[schemars(with = "Option<Label>")]
     name: Option<String>,
 }
 
@@ -29,7 +34,7 @@ pub(super) struct NewTenant {
 pub(super) async fn create(
     State(app): State<App>,
     OptionalInput(body): OptionalInput<NewTenant>,
-) -> Result<Response, Problem> {
+) -> Result<Created<TenantView>, Problem> {
     if let Some(name) = &body.name {
         Text::LABEL
             .check("name", name)
@@ -43,8 +48,7 @@ pub(super) async fn create(
     match app.store.create_tenant(body.id, body.name).await {
         Ok(tenant) => {
             let location = format!("/api/v1/tenants/{}", tenant.id);
-            let view = Json(TenantView::from(tenant));
-            Ok((StatusCode::CREATED, [(header::LOCATION, location)], view).into_response())
+            Ok(Created::at(location, tenant.into()))
         }
         Err(CreateError::Taken) => {
             let id = id.as_ref().map_or("it was given", Name::as_str);
@@ -56,10 +60,13 @@ pub(super) async fn create(
 }
 
 /// Which page of a list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Items of a page; 50 if it is not given.
+    #[schemars(range(min = 1, max = PAGE_MAX))]
     limit: Option<i64>,
 }
 
@@ -84,7 +91,7 @@ pub(super) async fn delete(
     State(app): State<App>,
     caller: Caller,
     InTenant(tenant): InTenant,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     if caller.tenant == Some(tenant.uid) {
         return Err(Problem::conflict(
             "oneself",
@@ -100,5 +107,5 @@ pub(super) async fn delete(
     app.store.delete_tenant(tenant.uid).await?;
     app.standings().forget();
     crate::purge::tenant(&app, tenant.uid).await;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

@@ -11,6 +11,7 @@ use domain::{Generation, Name};
 use futures::StreamExt as _;
 use futures::stream;
 use http::{HeaderMap, StatusCode, header};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::{Held, Tenant};
 
@@ -30,9 +31,11 @@ const AT_ONCE: usize = 32;
 const REPORTED: Duration = Duration::from_hours(24);
 
 /// How long the token must live.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TokenQuery {
+    /// Seconds for which the token must live; 60 if it is not given.
+    #[schemars(range(min = 0, max = MIN_TTL_MAX_SECS))]
     min_ttl: Option<i64>,
 }
 
@@ -70,28 +73,32 @@ fn min_ttl(secs: Option<i64>) -> Result<Duration, FieldError> {
 }
 
 /// Which tokens, and how long they must live.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ManyBody {
+    /// Ids of channels.
+    #[schemars(length(min = 1, max = TOKENS_MAX), example = ["channel_123"])]
     channel_ids: Vec<String>,
+    /// Seconds for which each token must live; 60 if it is not given.
+    #[schemars(range(min = 0, max = MIN_TTL_MAX_SECS))]
     min_ttl: Option<i64>,
 }
 
 /// Many tokens, in the order in which they were asked for.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct ManyView {
     items: Vec<ItemView>,
 }
 
 /// A token, or why there is none.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ItemView {
     channel_id: String,
     #[serde(flatten)]
     outcome: Outcome,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
 enum Outcome {
     Token(TokenView),
@@ -161,16 +168,18 @@ async fn item(
 }
 
 /// The token that does not work.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReportBody {
+    /// The generation that was handed out with it.
+    #[schemars(range(min = 1))]
     generation: i64,
 }
 
 /// What a report came to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
-enum Reported {
+pub(super) enum Reported {
     Refreshing { job_id: String },
     Already { already_reported: bool },
     Stale { stale: bool, generation: Generation },

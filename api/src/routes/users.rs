@@ -2,9 +2,10 @@
 
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
+use axum::response::NoContent;
 use domain::{Role, UserUid};
-use http::StatusCode;
 use http::request::Parts;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use store::{User, UserPatch};
 
@@ -12,16 +13,21 @@ use super::people::MemberView;
 use crate::App;
 use crate::access::Rights;
 use crate::caller::{Caller, Who};
-use crate::extract::{InTenant, Input, Params, Text, page_request, path_param, present};
+use crate::extract::{InTenant, Input, Label, Params, Text, page_request, path_param, present};
+use crate::limits::PAGE_MAX;
+use crate::openapi::{Sketch, Takes};
 use crate::problem::Problem;
 use crate::trail::Trail;
 use crate::view::ListView;
 
 /// Which page of the list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Items of a page; 50 if it is not given.
+    #[schemars(range(min = 1, max = PAGE_MAX))]
     limit: Option<i64>,
 }
 
@@ -38,20 +44,24 @@ pub(super) async fn list(
 }
 
 /// What may be changed; what is left out stays.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PatchBody {
-    /// What people call the person.
+    /// What people call the person; also as `name`.
     #[serde(default, alias = "name", deserialize_with = "present")]
+    #[schemars(with = "Label")]
     nombre: Option<String>,
     /// The role in the tenant.
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Role")]
     role: Option<Role>,
     /// Whether the person may not log in.
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "bool")]
     disabled: Option<bool>,
     /// Whether the person may do everything in every tenant; for platform admins to say.
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "bool")]
     platform_admin: Option<bool>,
 }
 
@@ -100,12 +110,12 @@ pub(super) async fn delete(
     InTenant(tenant): InTenant,
     OnUser(user): OnUser,
     trail: Trail,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     may_judge(&caller, &user)?;
     let entry = trail.entry("user.delete", target(&tenant.id, &user));
     app.store.delete_user(tenant.uid, user.uid, &entry).await?;
     app.standings().forget();
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 fn target(tenant: &domain::Name, user: &User) -> String {
@@ -127,6 +137,10 @@ fn may_judge(caller: &Caller, user: &User) -> Result<(), Problem> {
 
 /// The person in the path, who belongs to the tenant in the path.
 pub(super) struct OnUser(User);
+
+impl Takes for OnUser {
+    fn draw(_: &mut Sketch<'_>) {}
+}
 
 impl FromRequestParts<App> for OnUser {
     type Rejection = Problem;

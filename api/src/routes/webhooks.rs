@@ -3,12 +3,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, NoContent, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::{EndpointUid, EventKind, Timestamp};
 use http::{StatusCode, header};
 use rand::RngExt as _;
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use store::{CreateError, Endpoint, NewEndpoint};
@@ -17,6 +18,7 @@ use zeroize::Zeroizing;
 use crate::App;
 use crate::extract::{InTenant, Input, OnWebhook};
 use crate::problem::{FieldError, Problem};
+use crate::repeat::ShownOnce;
 use crate::view::ListView;
 
 /// Endpoints of one tenant.
@@ -29,15 +31,18 @@ const PREFIX: &str = "whsec_";
 const SECRET_BYTES: usize = 32;
 
 /// Where a tenant wants to be told, and of what.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewWebhook {
     /// https; it may have a query.
+    #[schemars(length(max = 2048), extend("pattern" = "^[Hh][Tt][Tt][Pp][Ss]?://"), example = &"https://example.com/hooks")]
     url: String,
     /// Kinds of events.
+    #[schemars(with = "Vec<EventKind>", length(min = 1))]
     events: Vec<String>,
     /// `whsec_` and base64 of 24–64 bytes; one is made if there is none.
     #[serde(default)]
+    #[schemars(with = "Option<String>", example = None::<String>)]
     secret: Option<SecretString>,
 }
 
@@ -49,14 +54,15 @@ struct Checked {
 }
 
 /// From when on events are told again.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReplayBody {
+    /// In the past.
     since: Timestamp,
 }
 
 /// An endpoint, without its secret.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct WebhookView {
     id: String,
     url: String,
@@ -75,15 +81,16 @@ pub(super) struct WebhookView {
 }
 
 /// A new endpoint with its secret, which is not shown again.
-#[derive(Serialize)]
-struct CreatedView {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "NewWebhook")]
+pub(super) struct CreatedView {
     #[serde(flatten)]
     webhook: WebhookView,
     secret: String,
 }
 
 /// What a replay queued.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ReplayView {
     queued: u64,
     /// Where to go on if there was more; null at the end.
@@ -150,7 +157,7 @@ pub(super) async fn create(
     Ok((
         StatusCode::CREATED,
         [(header::LOCATION, location)],
-        Json(view),
+        ShownOnce(view),
     )
         .into_response())
 }
@@ -262,9 +269,9 @@ pub(super) async fn show(
 pub(super) async fn delete(
     State(app): State<App>,
     OnWebhook(tenant, uid): OnWebhook,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     if app.store.delete_endpoint(tenant.uid, uid).await? {
-        Ok(StatusCode::NO_CONTENT)
+        Ok(NoContent)
     } else {
         Err(Problem::not_found("webhook"))
     }

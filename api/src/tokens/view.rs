@@ -2,13 +2,14 @@
 
 use domain::{Generation, Timestamp};
 use http::{HeaderMap, HeaderValue, header};
+use schemars::JsonSchema;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
 use super::Token;
 
 /// A valid token (S5.2).
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct TokenView {
     /// The credential itself.
     access_token: String,

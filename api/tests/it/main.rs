@@ -9,6 +9,8 @@ mod auth;
 mod bad_input;
 mod batches;
 mod channels;
+mod contract;
+mod document;
 mod facturify;
 mod figures;
 mod fleet;

@@ -19,6 +19,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use vault::{KeyRing, Vault};
 
+use crate::contract;
+
 pub(crate) const ADMIN: &str = "test-admin-token";
 
 /// Every credential that the tests plant; no answer may contain one.
@@ -334,14 +336,20 @@ pub(crate) async fn send(request: reqwest::RequestBuilder) -> Answer {
     answer
 }
 
-/// Sends a request whose answer may show a credential, and reads it.
+/// Sends a request whose answer may show a credential, reads it, and holds it against the
+/// document.
 pub(crate) async fn reveal(request: reqwest::RequestBuilder) -> Answer {
-    let response = request.send().await.unwrap();
-    Answer {
+    let (client, request) = request.build_split();
+    let request = request.unwrap();
+    let (method, path) = (request.method().clone(), request.url().path().to_owned());
+    let response = client.execute(request).await.unwrap();
+    let answer = Answer {
         status: response.status().as_u16(),
         headers: response.headers().clone(),
         text: response.text().await.unwrap(),
-    }
+    };
+    contract::hold(&method, &path, &answer);
+    answer
 }
 
 fn client() -> reqwest::Client {

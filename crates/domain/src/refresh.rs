@@ -1,7 +1,9 @@
 //! What a refresh came to, as the history keeps it and as the API tells it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
@@ -64,6 +66,20 @@ impl<'de> Deserialize<'de> for AttemptOutcome {
     }
 }
 
+impl JsonSchema for AttemptOutcome {
+    fn schema_name() -> Cow<'static, str> {
+        "AttemptOutcome".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "How one attempt ended: a success, or a class of errors.",
+            "enum": Self::ALL.map(Self::as_str),
+        })
+    }
+}
+
 /// One try at a job, as the history keeps it.
 ///
 /// Every job that ended has exactly one record with `ends_job`, so that the
@@ -97,7 +113,7 @@ pub struct AttemptRecord {
 }
 
 /// What a caller is told about a refresh (S2.1, S2.2).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RefreshResult {
     /// The channel's credentials are as fresh as they can be.
     pub success: bool,
@@ -179,7 +195,7 @@ impl RefreshResult {
 }
 
 /// A channel whose token comes to its end (S2.3).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TokenExpirationInfo {
     /// The channel's name.
     pub channel_id: String,

@@ -2,10 +2,13 @@
 
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The state of a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ChannelState {
     /// Kept fresh by the fleet.
@@ -18,7 +21,8 @@ pub enum ChannelState {
     Error,
     /// Nothing to refresh; its health is checked once a day.
     NeverExpires,
-    /// On its way out; it is gone once no lease is held.
+    /// On its way out; it is gone once no lease is held. Nobody is shown it.
+    #[schemars(skip)]
     Deleting,
 }
 

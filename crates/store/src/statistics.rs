@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::{ChannelState, TenantUid, Timestamp};
+use schemars::JsonSchema;
 use sea_orm::QueryResult;
 use serde::Serialize;
 
@@ -34,7 +35,7 @@ const NEXT_EXPIRY: &str = "
     WHERE tenant_uid = $1 AND state = 'active'";
 
 /// A tenant's channels in figures. Channels on their way out never count.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Statistics {
     /// All channels.
     pub total_channels: u64,

@@ -8,40 +8,47 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::RefreshResult;
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::BatchItem;
 use uuid::Uuid;
 
 use crate::App;
-use crate::extract::{InTenant, OnBatch, OptionalInput, Params, present};
+use crate::extract::{InTenant, Label, OnBatch, OptionalInput, Params, present};
+use crate::limits::{BATCH_MAX, WAIT_MAX_SECS};
 use crate::problem::Problem;
 use crate::wait;
 
 use results::Results;
 
 /// How long to wait for all of it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WaitQuery {
+    /// Seconds to wait for the end; 30 if it is not given.
+    #[schemars(range(min = 0, max = WAIT_MAX_SECS))]
     wait: Option<i64>,
 }
 
 /// Which channels; without ids, all that need it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct BatchBody {
+    /// Ids of channels; without them, all that need it. An empty list is nobody.
     #[serde(deserialize_with = "present")]
+    #[schemars(with = "Vec<Label>", length(max = BATCH_MAX))]
     channel_ids: Option<Vec<String>>,
 }
 
 /// A batch that nobody waits for.
-#[derive(Debug, Serialize)]
-struct Accepted {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AcceptedBatch")]
+pub(super) struct Accepted {
     batch_id: Uuid,
 }
 
 /// What a batch came to so far, in the order given.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct BatchView {
     batch_id: Uuid,
     processed: usize,
