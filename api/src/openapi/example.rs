@@ -111,11 +111,16 @@ fn text(schema: &Value) -> &'static str {
     }
 }
 
-/// The fields of both, where both are objects.
+/// The fields of both, where both are objects; the first knows better what it knows.
 fn merged(one: Value, other: Value) -> Value {
     match (one, other) {
         (Value::Object(mut one), Value::Object(other)) => {
-            one.extend(other);
+            for (name, value) in other {
+                let field = one.entry(name).or_insert(Value::Null);
+                if field.is_null() {
+                    *field = value;
+                }
+            }
             Value::Object(one)
         }
         (_, other) => other,

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::App;
-use crate::extract::{InTenant, Input, present};
+use crate::extract::{InTenant, Input, Whole, present};
 use crate::problem::Problem;
 use crate::view::ListView;
 
@@ -59,11 +59,11 @@ pub(super) struct LimitsChange {
     /// The share beside others.
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "u32", range(min = 1, max = 1_000_000))]
-    weight: Option<u32>,
+    weight: Option<Whole<u32>>,
     /// Jobs that run at once.
     #[serde(default, deserialize_with = "present")]
     #[schemars(range(min = 1, max = 1_000_000))]
-    at_once: Option<Option<u32>>,
+    at_once: Option<Option<Whole<u32>>>,
     /// Jobs in a time.
     #[serde(default, deserialize_with = "present")]
     rate: Option<Option<RateChange>>,
@@ -74,11 +74,11 @@ pub(super) struct LimitsChange {
 #[serde(deny_unknown_fields)]
 struct RateChange {
     #[schemars(range(min = 1, max = 1_000_000))]
-    jobs: u32,
+    jobs: Whole<u32>,
+    #[schemars(range(min = 1, max = 86_400))]
+    per_seconds: Whole<u32>,
     #[schemars(range(min = 1, max = 1_000_000))]
-    per_seconds: u32,
-    #[schemars(range(min = 1, max = 1_000_000))]
-    burst: Option<u32>,
+    burst: Option<Whole<u32>>,
 }
 
 /// What a look over a queue mended.
@@ -176,13 +176,15 @@ impl LimitsChange {
     async fn apply(self, queue: &Queue, tenant: Option<&str>) -> Result<LimitsView, Problem> {
         let mut limits = queue.limits(tenant).await?;
         limits.paused = self.paused.unwrap_or(limits.paused);
-        limits.weight = self.weight.unwrap_or(limits.weight);
-        limits.at_once = self.at_once.unwrap_or(limits.at_once);
+        limits.weight = self.weight.map_or(limits.weight, |it| it.0);
+        if let Some(at_once) = self.at_once {
+            limits.at_once = at_once.map(|it| it.0);
+        }
         if let Some(rate) = self.rate {
             limits.rate = rate.map(|rate| Rate {
-                jobs: rate.jobs,
-                per: Duration::from_secs(rate.per_seconds.into()),
-                burst: rate.burst.unwrap_or(1),
+                jobs: rate.jobs.0,
+                per: Duration::from_secs(rate.per_seconds.0.into()),
+                burst: rate.burst.map_or(1, |it| it.0),
             });
         }
         let set = queue.limit(tenant, limits).await;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::App;
 use crate::dispatch::{self, Wish};
-use crate::extract::{Input, OnChannel, Params, within};
+use crate::extract::{Input, OnChannel, Params, Whole, within};
 use crate::limits::{MINUTES_MAX, WAIT_MAX_SECS};
 use crate::problem::Problem;
 use crate::wait::{self, End};
@@ -79,7 +79,7 @@ pub(super) async fn refresh_now(
 pub(super) struct LaterBody {
     /// Minutes from now.
     #[schemars(range(min = 0, max = MINUTES_MAX), example = 30)]
-    delay_minutes: i64,
+    delay_minutes: Whole<i64>,
 }
 
 /// A refresh that runs later.
@@ -95,7 +95,7 @@ pub(super) async fn refresh_later(
     OnChannel(_, channel): OnChannel,
     Input(body): Input<LaterBody>,
 ) -> Result<Json<Later>, Problem> {
-    let minutes = within("delay_minutes", body.delay_minutes, 0..=MINUTES_MAX)
+    let minutes = within("delay_minutes", body.delay_minutes.0, 0..=MINUTES_MAX)
         .map_err(|error| Problem::invalid(vec![error]))?;
     dispatch::admit(&channel)?;
     let delay = Duration::from_mins(minutes.unsigned_abs());

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use store::Schedule;
 
 use crate::App;
-use crate::extract::{InTenant, Input, within};
+use crate::extract::{InTenant, Input, Whole, within};
 use crate::limits::MINUTES_MAX;
 use crate::problem::{FieldError, Problem};
 
@@ -21,11 +21,11 @@ const INTERVAL_MAX: i64 = 43_200;
 pub(super) struct ScheduleBody {
     /// Minutes from one run to the next.
     #[schemars(range(min = 1, max = INTERVAL_MAX), example = 120)]
-    interval_minutes: i64,
+    interval_minutes: Whole<i64>,
     /// How many minutes before its end each run refreshes a token.
     #[serde(default)]
     #[schemars(range(min = 0, max = MINUTES_MAX), example = 60)]
-    refresh_before_minutes: Option<i64>,
+    refresh_before_minutes: Option<Whole<i64>>,
 }
 
 /// A schedule, with the job of its next run.
@@ -67,10 +67,14 @@ pub(super) async fn put(
 }
 
 fn check(body: &ScheduleBody) -> Result<(u32, Option<u32>), Vec<FieldError>> {
-    let interval = whole("interval_minutes", body.interval_minutes, 1..=INTERVAL_MAX);
+    let interval = whole(
+        "interval_minutes",
+        body.interval_minutes.0,
+        1..=INTERVAL_MAX,
+    );
     let before = body
         .refresh_before_minutes
-        .map(|minutes| whole("refresh_before_minutes", minutes, 0..=MINUTES_MAX))
+        .map(|minutes| whole("refresh_before_minutes", minutes.0, 0..=MINUTES_MAX))
         .transpose();
     match (interval, before) {
         (Ok(interval), Ok(before)) => Ok((interval, before)),

@@ -11,11 +11,12 @@ use identity::Digest;
 use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use store::{NewServiceToken, ServiceToken, Tenant};
 
 use crate::App;
 use crate::caller::{Caller, Who};
-use crate::extract::{Input, Label, OnServiceToken, Params, Text, page_request, within};
+use crate::extract::{Input, Label, OnServiceToken, Params, Text, Whole, page_request, within};
 use crate::limits::PAGE_MAX;
 use crate::problem::{FieldError, Problem};
 use crate::repeat::ShownOnce;
@@ -28,6 +29,7 @@ const DAYS: std::ops::RangeInclusive<i64> = 30..=365;
 /// A service token as it is asked for.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("anyOf" = lifetimes()))]
 pub(super) struct NewBody {
     /// What people call it.
     #[schemars(with = "Label", example = &"nightly export")]
@@ -35,7 +37,7 @@ pub(super) struct NewBody {
     /// For how many days it lives; not beside `eternal`.
     #[serde(default)]
     #[schemars(range(min = 30, max = 365), example = 90)]
-    days: Option<i64>,
+    days: Option<Whole<i64>>,
     /// Instead: it never expires.
     #[serde(default)]
     #[schemars(example = false)]
@@ -48,6 +50,20 @@ pub(super) struct NewBody {
     #[serde(default)]
     #[schemars(with = "Option<Name>", example = &"tenant_456")]
     tenant_id: Option<String>,
+}
+
+/// A lifetime is given, and only one, as the document of the API tells it.
+fn lifetimes() -> Value {
+    json!([
+        {
+            "required": ["days"],
+            "properties": {"days": {"type": "integer"}, "eternal": {"const": false}},
+        },
+        {
+            "required": ["eternal"],
+            "properties": {"days": {"type": "null"}, "eternal": {"const": true}},
+        },
+    ])
 }
 
 /// A service token without its text.
@@ -151,7 +167,7 @@ fn check(body: &NewBody) -> Result<Option<Duration>, Vec<FieldError>> {
     }
     let days = match (body.days, body.eternal) {
         (None, true) => Ok(None),
-        (Some(days), false) => within("days", days, DAYS).map(Some),
+        (Some(days), false) => within("days", days.0, DAYS).map(Some),
         (Some(_), true) => Err(FieldError::new("days", "is of no use beside eternal")),
         (None, false) => Err(FieldError::new(
             "days",

@@ -17,7 +17,7 @@ use store::{Held, Tenant};
 
 use crate::App;
 use crate::dispatch::{self, Wish};
-use crate::extract::{InChannel, InTenant, Input, OnChannel, Params, within};
+use crate::extract::{InChannel, InTenant, Input, OnChannel, Params, Whole, within};
 use crate::limits::{MIN_TTL_DEFAULT_SECS, MIN_TTL_MAX_SECS, TOKENS_MAX};
 use crate::problem::{FieldError, Problem};
 use crate::reads;
@@ -81,7 +81,7 @@ pub(super) struct ManyBody {
     channel_ids: Vec<String>,
     /// Seconds for which each token must live; 60 if it is not given.
     #[schemars(range(min = 0, max = MIN_TTL_MAX_SECS))]
-    min_ttl: Option<i64>,
+    min_ttl: Option<Whole<i64>>,
 }
 
 /// Many tokens, in the order in which they were asked for.
@@ -115,7 +115,8 @@ pub(super) async fn show_many(
     trail: Trail,
     Input(body): Input<ManyBody>,
 ) -> Result<ShownOnce<ManyView>, Problem> {
-    let min_ttl = min_ttl(body.min_ttl).map_err(|error| Problem::invalid(vec![error]))?;
+    let min_ttl =
+        min_ttl(body.min_ttl.map(|it| it.0)).map_err(|error| Problem::invalid(vec![error]))?;
     let count = body.channel_ids.len();
     if count == 0 || count > TOKENS_MAX {
         let message = format!("must have 1 to {TOKENS_MAX} ids");
@@ -173,7 +174,7 @@ async fn item(
 pub(super) struct ReportBody {
     /// The generation that was handed out with it.
     #[schemars(range(min = 1))]
-    generation: i64,
+    generation: Whole<i64>,
 }
 
 /// What a report came to.
@@ -192,7 +193,7 @@ pub(super) async fn report(
     OnChannel(_, channel): OnChannel,
     Input(body): Input<ReportBody>,
 ) -> Result<Response, Problem> {
-    let (told, ours) = (Generation(body.generation), channel.generation);
+    let (told, ours) = (Generation(body.generation.0), channel.generation);
     if told > ours || told.0 < 1 {
         let message = "must be one that was handed out with a token";
         return Err(Problem::invalid_field("generation", message));

@@ -27,6 +27,8 @@ const ENDPOINTS_MAX: u32 = 20;
 const REPLAY_MAX: u32 = 10_000;
 /// What secrets begin with, in the notation of Standard Webhooks.
 const PREFIX: &str = "whsec_";
+/// The same as a pattern: `whsec_`, and base64 of 24–64 bytes.
+const SECRET: &str = "^(whsec_)?(([A-Za-z0-9+/]{4}){8,21}|([A-Za-z0-9+/]{4}){8,20}[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|([A-Za-z0-9+/]{4}){8,21}[A-Za-z0-9+/][AQgw]==)$";
 /// Bytes of a secret that is made here.
 const SECRET_BYTES: usize = 32;
 
@@ -42,7 +44,7 @@ pub(super) struct NewWebhook {
     events: Vec<String>,
     /// `whsec_` and base64 of 24–64 bytes; one is made if there is none.
     #[serde(default)]
-    #[schemars(with = "Option<String>", example = None::<String>)]
+    #[schemars(with = "Option<String>", extend("pattern" = SECRET), example = None::<String>)]
     secret: Option<SecretString>,
 }
 

@@ -174,7 +174,7 @@ impl<'a> Fields<'a> {
 
     fn duration(&mut self, name: &'static str) -> Option<Duration> {
         let value = self.value(name)?;
-        let seconds = value.as_u64().map(Duration::from_secs);
+        let seconds = whole(value).map(Duration::from_secs);
         let fits = seconds.filter(|it| !it.is_zero() && *it <= CENTURY);
         if fits.is_none() {
             let max = CENTURY.as_secs();
@@ -204,6 +204,19 @@ impl<'a> Fields<'a> {
         }
         Some(at)
     }
+}
+
+/// A whole number, which may be written with a fraction of zero; `30.0` is `30`.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is whole and within 32 bits"
+)]
+fn whole(value: &Value) -> Option<u64> {
+    let exact = |it: &f64| it.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(it);
+    value
+        .as_u64()
+        .or_else(|| value.as_f64().filter(exact).map(|it| it as u64))
 }
 
 #[cfg(test)]
