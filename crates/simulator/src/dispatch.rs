@@ -13,6 +13,7 @@ use futures::stream;
 use crate::FaultKind;
 use crate::answer::Answer;
 use crate::call::Call;
+use crate::consent;
 use crate::providers::{Desk, Question, Refusal};
 use crate::scenario::Effect;
 use crate::visit::Visit;
@@ -35,6 +36,9 @@ pub(crate) async fn provider_request(
     let arrived_at = world.now();
     let prefix = world.providers[provider].mount().len() + 1;
     let call = Call::read(request, prefix).await.ok_or(Cut)?;
+    if let Some(dialect) = world.providers[provider].dialect(&call) {
+        return Ok(consent::browse(&world, provider, &dialect, &call));
+    }
     let desk = Desk {
         world: &world,
         provider,

@@ -24,6 +24,7 @@
 mod answer;
 mod call;
 mod config;
+mod consent;
 mod control;
 mod dispatch;
 mod fault;
@@ -41,11 +42,12 @@ mod visit;
 mod world;
 
 pub use config::{
-    App, BodyFormat, ClientAuth, FACTURIFY_API_KEY, FACTURIFY_API_SECRET, FacebookSettings,
-    FacturifySettings, InstagramSettings, Latency, META_APP_ID, META_APP_SECRET, OAUTH2_CLIENT_ID,
-    OAUTH2_CLIENT_SECRET, OAuth2Settings, RefreshMethod, ReusePolicy, Rotation,
-    ServiceTokenSettings, SimulatorConfig, TIKTOK_APP_ID, TIKTOK_APP_SECRET, TIKTOK_CLIENT_KEY,
-    TIKTOK_CLIENT_SECRET, TikTokBusinessSettings, TikTokLegacySettings, TikTokSettings,
+    App, BodyFormat, ClientAuth, ConsentSettings, FACTURIFY_API_KEY, FACTURIFY_API_SECRET,
+    FacebookSettings, FacturifySettings, INSTAGRAM_APP_ID, INSTAGRAM_APP_SECRET, InstagramSettings,
+    Latency, META_APP_ID, META_APP_SECRET, OAUTH2_CLIENT_ID, OAUTH2_CLIENT_SECRET, OAuth2Settings,
+    RefreshMethod, ReusePolicy, Rotation, ServiceTokenSettings, SimulatorConfig, TIKTOK_APP_ID,
+    TIKTOK_APP_SECRET, TIKTOK_CLIENT_KEY, TIKTOK_CLIENT_SECRET, TikTokBusinessSettings,
+    TikTokLegacySettings, TikTokSettings, WHATSAPP_CONFIG_ID,
 };
 pub use fault::{Fault, FaultError, FaultKind, Faults};
 pub use grants::GrantView;

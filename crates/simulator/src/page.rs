@@ -2,9 +2,9 @@
 
 use crate::world::World;
 use crate::{
-    FACTURIFY_API_KEY, FACTURIFY_API_SECRET, META_APP_ID, META_APP_SECRET, OAUTH2_CLIENT_ID,
-    OAUTH2_CLIENT_SECRET, TIKTOK_APP_ID, TIKTOK_APP_SECRET, TIKTOK_CLIENT_KEY,
-    TIKTOK_CLIENT_SECRET,
+    FACTURIFY_API_KEY, FACTURIFY_API_SECRET, INSTAGRAM_APP_ID, INSTAGRAM_APP_SECRET, META_APP_ID,
+    META_APP_SECRET, OAUTH2_CLIENT_ID, OAUTH2_CLIENT_SECRET, TIKTOK_APP_ID, TIKTOK_APP_SECRET,
+    TIKTOK_CLIENT_KEY, TIKTOK_CLIENT_SECRET, WHATSAPP_CONFIG_ID,
 };
 
 /// Plain text with commands to copy.
@@ -34,6 +34,14 @@ MINT CREDENTIALS (the answer has what a tenant imports)
   curl -s {origin}/_sim/grants -d '{{"provider":"oauth2:demo","scenario":"no_token_type"}}'
   curl -s {origin}/_sim/fleet -d '{{"count":100}}'
   curl -s {origin}/_sim/fleet -d '{{"count":100,"providers":["instagram","whatsapp","service_token"]}}'
+
+AGREE AS A PERSON (each page asks who you are; &auto=1 agrees at once, with a new account)
+  Facebook  {origin}/facebook/v25.0/dialog/oauth   with config_id={WHATSAPP_CONFIG_ID} it is WhatsApp
+  Instagram {origin}/instagram/oauth/authorize     INSTAGRAM_APP_ID={INSTAGRAM_APP_ID} INSTAGRAM_APP_SECRET={INSTAGRAM_APP_SECRET}
+  TikTok    {origin}/tiktok/v2/auth/authorize/     for Business below /tiktok_business, the old one at
+            {origin}/tiktok_legacy/platform/oauth/connect/
+  oauth2:demo {origin}/oauth2/demo/authorize       demo and demo_json ask for a code_challenge
+  A code is good once and for a minute, with the redirect_uri that it was asked for with.
 
 OR DECLARE THEM: the value says what happens, behind a - stands anything
   Facebook EAA_190_463-a    TikTok rft_cut_after_commit-b    Facturify key_get_only-c with secret_get_only-c

@@ -6,6 +6,7 @@ use std::time::Duration;
 use domain::{Clock, Timestamp};
 use tokio_util::sync::CancellationToken;
 
+use crate::consent::Consents;
 use crate::grants::{self, Grants};
 use crate::ledger::{Ledger, Summary};
 use crate::providers::{self, Provider};
@@ -45,6 +46,7 @@ pub(crate) struct World {
     pub(crate) tokens: TokenMint,
     pub(crate) providers: Vec<Box<dyn Provider>>,
     pub(crate) grants: Grants,
+    pub(crate) consents: Consents,
     pub(crate) ledger: Ledger,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) retry_after: Option<Duration>,
@@ -74,6 +76,7 @@ impl World {
             tokens,
             providers,
             grants: Grants::new(),
+            consents: Consents::new(config.consent),
             ledger: Ledger::new(names, config.ledger_capacity),
             clock: config.clock,
             retry_after: config.retry_after,

@@ -1,5 +1,6 @@
 //! What a simulator is started with; every field has a default that the demo uses.
 
+mod consent;
 mod keys;
 mod meta;
 mod oauth2;
@@ -15,6 +16,7 @@ use secrecy::SecretString;
 
 use crate::Faults;
 
+pub use consent::ConsentSettings;
 pub use keys::{FacturifySettings, RefreshMethod, ServiceTokenSettings};
 pub use meta::{FacebookSettings, InstagramSettings};
 pub use oauth2::{BodyFormat, ClientAuth, OAuth2Settings, Rotation};
@@ -24,6 +26,12 @@ pub use tiktok::{ReusePolicy, TikTokBusinessSettings, TikTokLegacySettings, TikT
 pub const META_APP_ID: &str = "1234567890123456";
 /// Meta's app secret in the default settings (`META_APP_SECRET`).
 pub const META_APP_SECRET: &str = "app_secret_fake";
+/// Instagram's app id in the default settings (`INSTAGRAM_APP_ID`), another than Meta's.
+pub const INSTAGRAM_APP_ID: &str = "2345678901234567";
+/// The secret of [`INSTAGRAM_APP_ID`] (`INSTAGRAM_APP_SECRET`).
+pub const INSTAGRAM_APP_SECRET: &str = "instagram_secret_fake";
+/// The configuration under which WhatsApp's numbers are connected (`WHATSAPP_CONFIG_ID`).
+pub const WHATSAPP_CONFIG_ID: &str = "987654321098765";
 /// TikTok's client key in the default settings (`TIKTOK_CLIENT_KEY`).
 pub const TIKTOK_CLIENT_KEY: &str = "aw123fake";
 /// TikTok's client secret in the default settings (`TIKTOK_CLIENT_SECRET`).
@@ -70,6 +78,8 @@ pub struct SimulatorConfig {
     /// Generic OAuth 2.0 providers by their full names, such as `oauth2:demo`, which is
     /// reached at `/oauth2/demo`. The default has three: `demo`, `demo_body`, `demo_json`.
     pub oauth2: BTreeMap<&'static str, OAuth2Settings>,
+    /// The pages where people agree.
+    pub consent: ConsentSettings,
     /// How long the providers think before they answer.
     pub latency: Latency,
     /// Faults by rate; [`crate::Running::set_faults`] changes them.
@@ -97,6 +107,7 @@ impl Default for SimulatorConfig {
             facturify: FacturifySettings::default(),
             service_token: ServiceTokenSettings::default(),
             oauth2: oauth2::defaults(),
+            consent: ConsentSettings::default(),
             latency: Latency::default(),
             faults: Faults::default(),
             retry_after: Some(Duration::from_secs(1)),

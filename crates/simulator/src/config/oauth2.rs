@@ -17,6 +17,8 @@ pub struct OAuth2Settings {
     pub body: BodyFormat,
     /// What a refresh does to the refresh token.
     pub rotation: Rotation,
+    /// Whether a consent must be bound to its browser by a `code_challenge`.
+    pub requires_pkce: bool,
     /// `expires_in` of every new access token.
     pub access_lifetime: Duration,
     /// `refresh_token_expires_in` of every new refresh token; `None` if they have no end.
@@ -53,13 +55,14 @@ pub enum Rotation {
 }
 
 impl Default for OAuth2Settings {
-    /// Basic, form, rotating, an hour and 90 days.
+    /// Basic, form, rotating, PKCE, an hour and 90 days.
     fn default() -> Self {
         Self {
             client: App::new(OAUTH2_CLIENT_ID, OAUTH2_CLIENT_SECRET),
             auth: ClientAuth::Basic,
             body: BodyFormat::Form,
             rotation: Rotation::Always(ReusePolicy::Revoke),
+            requires_pkce: true,
             access_lifetime: Duration::from_hours(1),
             refresh_lifetime: Some(Duration::from_hours(24 * 90)),
         }
@@ -71,6 +74,7 @@ pub(super) fn defaults() -> BTreeMap<&'static str, OAuth2Settings> {
     let [demo, demo_body, demo_json] = providers::OAUTH2_NAMES;
     let body = OAuth2Settings {
         auth: ClientAuth::Body,
+        requires_pkce: false,
         rotation: Rotation::Never,
         refresh_lifetime: None,
         ..OAuth2Settings::default()

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use super::{App, TIKTOK_APP_ID, TIKTOK_APP_SECRET, TIKTOK_CLIENT_KEY, TIKTOK_CLIENT_SECRET};
 
 /// TikTok v2 (contracts §4.1).
@@ -68,11 +70,13 @@ impl Default for TikTokBusinessSettings {
     }
 }
 
-/// TikTok's OAuth v1 (contracts §4.3), which asks for no secret.
+/// TikTok's OAuth v1 (contracts §4.3), which asks for the secret at a consent alone.
 #[derive(Clone, Debug)]
 pub struct TikTokLegacySettings {
     /// The key of the one app whose refresh tokens these are.
     pub client_key: String,
+    /// Its secret, which a code needs.
+    pub client_secret: SecretString,
     /// `expires_in` of every new access token.
     pub access_lifetime: Duration,
     /// `refresh_expires_in` of every new refresh token.
@@ -87,6 +91,7 @@ impl Default for TikTokLegacySettings {
     fn default() -> Self {
         Self {
             client_key: TIKTOK_CLIENT_KEY.to_owned(),
+            client_secret: TIKTOK_CLIENT_SECRET.into(),
             access_lifetime: Duration::from_hours(24),
             refresh_lifetime: Duration::from_hours(24 * 365),
             reuse: ReusePolicy::Revoke,

@@ -21,6 +21,7 @@ use domain::Timestamp;
 
 use crate::answer::Answer;
 use crate::call::Call;
+use crate::consent::Dialect;
 use crate::grants::Grant;
 use crate::world::World;
 use crate::{MintError, MintRequest, Minted, Scenario, SimulatorConfig};
@@ -105,6 +106,17 @@ pub(crate) trait Provider: Send + Sync {
 
     /// A refusal that has nothing to do with what was asked.
     fn refuse(&self, refusal: Refusal, question: &Question<'_>) -> Answer;
+
+    /// How its page of consent is asked for, if this is a request for it; it has none by default.
+    fn dialect(&self, call: &Call) -> Option<Dialect<'_>> {
+        let _ = call;
+        None
+    }
+
+    /// Notes at a grant that comes into being what was asked for at the page of consent.
+    fn consents(&self, grant: &mut Grant, call: &Call) {
+        let _ = (grant, call);
+    }
 
     /// Gives a new grant its first credentials.
     ///

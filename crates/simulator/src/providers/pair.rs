@@ -163,6 +163,21 @@ impl Terms {
         Ok(())
     }
 
+    /// Gives a grant whose person agreed, once more perhaps, its next pair.
+    pub(super) fn consented(&self, grant: &mut Grant, now: Timestamp) {
+        grant.revoked = false;
+        grant.generation += 1;
+        let count = grant.newest(ACCESS).map_or(0, |token| token.generation);
+        let lifetime = grant.renewed_secs.map_or(self.access, Duration::from_secs);
+        grant.issue(Issued {
+            purpose: ACCESS,
+            generation: count + 1,
+            issued_at: now,
+            expires_at: Some(now.plus(lifetime)),
+        });
+        grant.refresh_expires_at = self.refresh.map(|lifetime| now.plus(lifetime));
+    }
+
     /// Takes a refresh token for the next pair, if it is the one.
     pub(super) fn spend(&self, grant: &mut Grant, known: Known, question: &Question<'_>) -> Spent {
         let newest = self.refresh_generation(grant);

@@ -3,6 +3,7 @@
 // The short name that every other crate of the house imports it under.
 extern crate tokenfleet_simulator as simulator;
 
+mod consent;
 mod control;
 mod facebook;
 mod facturify;

@@ -4,7 +4,7 @@ use axum::http::Method;
 use domain::{GrantKind, Timestamp};
 use serde_json::{Value, json};
 
-use super::values::{page_id, user_id};
+use super::values::{business_id, page_id, user_id};
 use super::{Facebook, PAGE, Question, WHATSAPP};
 use crate::answer::Answer;
 use crate::grants::{Grant, Issued};
@@ -74,12 +74,15 @@ impl Facebook {
             Some("data_access_expired") => secs(question.now) - DATA_ACCESS_SECS - 86_400,
             _ => secs(token.issued_at),
         };
-        let scopes = match grant.guise {
-            Some(WHATSAPP) => [
-                "whatsapp_business_management",
-                "whatsapp_business_messaging",
-            ],
-            _ => ["pages_show_list", "instagram_basic"],
+        let (scopes, target) = match grant.guise {
+            Some(WHATSAPP) => (
+                [
+                    "whatsapp_business_management",
+                    "whatsapp_business_messaging",
+                ],
+                business_id(grant.number, world),
+            ),
+            _ => (["pages_show_list", "instagram_basic"], "111".to_owned()),
         };
         let endless = grant.kind == Some(GrantKind::SystemUser);
         let mut data = json!({
@@ -91,7 +94,7 @@ impl Facebook {
             "is_valid": true,
             "issued_at": secs(token.issued_at),
             "scopes": scopes,
-            "granular_scopes": [{"scope": scopes[0], "target_ids": ["111"]}],
+            "granular_scopes": [{"scope": scopes[0], "target_ids": [target]}],
             "user_id": user_id,
         });
         if is_page {

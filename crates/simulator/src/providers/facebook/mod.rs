@@ -2,6 +2,7 @@
 //! keeps WhatsApp's tokens alive (contracts §3).
 
 mod accounts;
+mod code;
 mod debug;
 mod exchange;
 mod values;
@@ -16,6 +17,7 @@ use super::graph::{self, GraphError, without_version};
 use super::{Caller, Desk, Known, Provider, Question, Refusal, Special, first_times};
 use crate::answer::Answer;
 use crate::call::Call;
+use crate::consent::{Dialect, Pkce};
 use crate::grants::{self, Grant, Issued};
 use crate::scenario::Effect;
 use crate::world::World;
@@ -32,6 +34,7 @@ pub(super) const WHATSAPP: &str = "whatsapp";
 const TEMPORARY: Duration = Duration::from_hours(23);
 
 const EXCHANGE: &str = "oauth/access_token";
+const CODE: &str = "oauth/access_token (code)";
 const DEBUG: &str = "debug_token";
 const ACCOUNTS: &str = "accounts";
 
@@ -100,6 +103,7 @@ impl Provider for Facebook {
     fn identify<'c>(&self, call: &'c Call, desk: Desk<'_>) -> Caller<'c> {
         let path = without_version(&call.path);
         let (endpoint, parameter, refreshes) = match path {
+            "oauth/access_token" if call.query.get("code").is_some() => (CODE, "code", false),
             "oauth/access_token" => (EXCHANGE, "fb_exchange_token", true),
             "debug_token" => (DEBUG, "input_token", false),
             path if path.ends_with("/accounts") => (ACCOUNTS, "access_token", true),
@@ -122,6 +126,7 @@ impl Provider for Facebook {
     fn answer(&self, question: &Question<'_>) -> Answer {
         let answer = match question.caller.endpoint {
             EXCHANGE => self.exchange(question),
+            CODE => self.code(question),
             DEBUG => self.debug(question),
             ACCOUNTS => self.accounts(question),
             _ => Err(GraphError::new(
@@ -130,6 +135,27 @@ impl Provider for Facebook {
             )),
         };
         answer.unwrap_or_else(|error| error.answer(question))
+    }
+
+    /// With a configuration it is the consent of a business, which needs no scope.
+    fn dialect(&self, call: &Call) -> Option<Dialect<'_>> {
+        let here = without_version(&call.path) == "dialog/oauth";
+        here.then(|| Dialect {
+            client: ("client_id", &self.settings.app.id),
+            required: &[],
+            optional: &["scope", "config_id", "override_default_response_type"],
+            pkce: Pkce::Unknown,
+        })
+    }
+
+    fn consents(&self, grant: &mut Grant, call: &Call) {
+        let business = call.query.get("config_id") == Some(&self.settings.whatsapp_config);
+        grant.guise = business.then_some(WHATSAPP);
+        grant.kind = Some(if business {
+            GrantKind::SystemUser
+        } else {
+            GrantKind::User
+        });
     }
 
     fn refuse(&self, refusal: Refusal, question: &Question<'_>) -> Answer {

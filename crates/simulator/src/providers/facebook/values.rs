@@ -47,6 +47,11 @@ pub(super) fn user_id(number: u32, world: &World) -> String {
     account_number(world, number, "facebook user")
 }
 
+/// The business behind a token for WhatsApp.
+pub(super) fn business_id(number: u32, world: &World) -> String {
+    account_number(world, number, "whatsapp business")
+}
+
 /// The page of a grant.
 pub(super) fn page_id(number: u32, world: &World) -> String {
     account_number(world, number, "facebook page")

@@ -118,7 +118,11 @@ fn unknown(value: &str) -> GraphError {
 }
 
 /// The presented token, if it is one of the grant and lives.
-fn living(grant: &Grant, known: Known, question: &Question<'_>) -> Result<Issued, GraphError> {
+pub(super) fn living(
+    grant: &Grant,
+    known: Known,
+    question: &Question<'_>,
+) -> Result<Issued, GraphError> {
     if question.special == Some("dead_method_get") {
         return Err(graph::instagram_method("get"));
     }

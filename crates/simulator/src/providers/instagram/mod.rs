@@ -1,5 +1,6 @@
 //! Instagram Login: a token that is old enough is refreshed by itself (contracts §2).
 
+mod code;
 mod flow;
 mod values;
 
@@ -12,6 +13,7 @@ use super::graph::{self, GraphError, without_version};
 use super::{Caller, Desk, Known, Provider, Question, Refusal, Special, first_times};
 use crate::answer::Answer;
 use crate::call::Call;
+use crate::consent::{Dialect, Pkce};
 use crate::grants::{self, Grant, Issued};
 use crate::scenario::Effect;
 use crate::world::World;
@@ -23,6 +25,8 @@ pub(super) const NAME: &str = "instagram";
 
 const REFRESH: &str = "refresh_access_token";
 const PROFILE: &str = "me";
+const CODE: &str = "oauth/access_token";
+const LENGTHEN: &str = "access_token";
 const TOKEN: u8 = b'i';
 
 /// How old a token of the scenario `young` is when it is minted.
@@ -34,7 +38,7 @@ pub(super) struct Instagram {
 }
 
 impl Instagram {
-    /// Instagram knows no app: whoever has a token may refresh it.
+    /// A refresh knows no app: whoever has a token may refresh it.
     pub(super) const fn new(settings: InstagramSettings) -> Self {
         Self { settings }
     }
@@ -69,6 +73,8 @@ impl Provider for Instagram {
         let (endpoint, refreshes) = match without_version(&call.path) {
             "refresh_access_token" => (REFRESH, true),
             "me" => (PROFILE, false),
+            "oauth/access_token" => (CODE, false),
+            "access_token" => (LENGTHEN, false),
             _ => ("unknown", false),
         };
         let presented = call.query.get("access_token");
@@ -84,12 +90,27 @@ impl Provider for Instagram {
         let answer = match question.caller.endpoint {
             REFRESH => self.refresh(question),
             PROFILE => Self::profile(question),
+            CODE => Ok(self.code(question)),
+            LENGTHEN => self.lengthen(question),
             _ => Err(GraphError::new(
                 2500,
                 format!("Unknown path components: {}", question.call.path),
             )),
         };
         answer.unwrap_or_else(|error| error.answer(question))
+    }
+
+    fn dialect(&self, call: &Call) -> Option<Dialect<'_>> {
+        (call.path == "/oauth/authorize").then(|| Dialect {
+            client: ("client_id", &self.settings.app.id),
+            required: &["scope"],
+            optional: &[],
+            pkce: Pkce::Unknown,
+        })
+    }
+
+    fn consents(&self, grant: &mut Grant, _: &Call) {
+        grant.kind = Some(GrantKind::User);
     }
 
     fn refuse(&self, refusal: Refusal, question: &Question<'_>) -> Answer {

@@ -23,35 +23,10 @@ pub(super) fn fields(call: &Call, format: BodyFormat) -> Option<Fields> {
 }
 
 impl OAuth2 {
-    /// What is asked of every request, before its refresh token is looked at.
+    /// What is asked of a refresh, before its refresh token is looked at.
     pub(super) fn check(&self, call: &Call) -> Result<(), Problem> {
+        let fields = self.checked(call, &["grant_type", "refresh_token", "scope"])?;
         let wrong = |text: String| Err(Problem::new("invalid_request", text));
-        if call.method != Method::POST {
-            return Err(Problem {
-                status: 405,
-                ..Problem::new("invalid_request", "Only POST is allowed")
-            });
-        }
-        if !call.query.is_empty() {
-            return wrong("Parameters belong in the body".to_owned());
-        }
-        let Some(fields) = fields(call, self.settings.body) else {
-            let format = match self.settings.body {
-                BodyFormat::Form => "a form",
-                BodyFormat::Json => "a flat object of JSON",
-            };
-            return wrong(format!("The body must be {format}"));
-        };
-        self.check_client(call, &fields)?;
-        let mut allowed = vec!["grant_type", "refresh_token", "scope"];
-        match self.settings.auth {
-            ClientAuth::Basic => {}
-            ClientAuth::Body => allowed.extend(["client_id", "client_secret"]),
-            ClientAuth::Public => allowed.push("client_id"),
-        }
-        if let Some(name) = fields.unexpected(&allowed) {
-            return wrong(format!("The parameter {name} is unknown or given twice"));
-        }
         match fields.get("grant_type") {
             Some("refresh_token") => {}
             Some(_) => {
@@ -71,6 +46,38 @@ impl OAuth2 {
             )),
             None => Ok(()),
         }
+    }
+
+    /// What is asked of every request: its form, its client, and no more than these fields.
+    pub(super) fn checked(&self, call: &Call, known: &[&'static str]) -> Result<Fields, Problem> {
+        let wrong = |text: String| Err(Problem::new("invalid_request", text));
+        if call.method != Method::POST {
+            return Err(Problem {
+                status: 405,
+                ..Problem::new("invalid_request", "Only POST is allowed")
+            });
+        }
+        if !call.query.is_empty() {
+            return wrong("Parameters belong in the body".to_owned());
+        }
+        let Some(fields) = fields(call, self.settings.body) else {
+            let format = match self.settings.body {
+                BodyFormat::Form => "a form",
+                BodyFormat::Json => "a flat object of JSON",
+            };
+            return wrong(format!("The body must be {format}"));
+        };
+        self.check_client(call, &fields)?;
+        let mut allowed = known.to_vec();
+        match self.settings.auth {
+            ClientAuth::Basic => {}
+            ClientAuth::Body => allowed.extend(["client_id", "client_secret"]),
+            ClientAuth::Public => allowed.push("client_id"),
+        }
+        if let Some(name) = fields.unexpected(&allowed) {
+            return wrong(format!("The parameter {name} is unknown or given twice"));
+        }
+        Ok(fields)
     }
 
     /// The client's credentials, in the one place where they belong.

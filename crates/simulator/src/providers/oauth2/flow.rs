@@ -28,8 +28,8 @@ impl OAuth2 {
 
     fn refresh(&self, grant: &mut Grant, known: Known, question: &Question<'_>) -> Answer {
         match self.terms().spend(grant, known, question) {
-            Spent::Renewed => self.tokens(grant, question).refreshed(),
-            Spent::Again => self.tokens(grant, question).reuse(),
+            Spent::Renewed => wrapped(&self.tokens(grant, question), question).refreshed(),
+            Spent::Again => wrapped(&self.tokens(grant, question), question).reuse(),
             Spent::Refused { reuse } => Answer {
                 reuse,
                 ..answers::invalid_grant().answer()
@@ -37,8 +37,8 @@ impl OAuth2 {
         }
     }
 
-    /// The newest tokens of a grant as an answer.
-    fn tokens(&self, grant: &Grant, question: &Question<'_>) -> Answer {
+    /// The newest tokens of a grant as a token response.
+    pub(super) fn tokens(&self, grant: &Grant, question: &Question<'_>) -> Value {
         let world = question.desk.world;
         let special = question.special.unwrap_or_default();
         let mut json = json!({
@@ -59,12 +59,12 @@ impl OAuth2 {
             let name = quirks::refresh_lifetime_field(special);
             json[name] = json!(left(grant.refresh_expires_at, question.now));
         }
-        wrapped(&quirks::bent(json, question), question)
+        quirks::bent(json, question)
     }
 }
 
 /// The tokens as HTTP: JSON with status 200, unless the scenario has it otherwise.
-fn wrapped(json: &Value, question: &Question<'_>) -> Answer {
+pub(super) fn wrapped(json: &Value, question: &Question<'_>) -> Answer {
     let special = question.special.unwrap_or_default();
     let accepts_json = question
         .call

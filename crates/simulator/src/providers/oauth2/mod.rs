@@ -2,8 +2,10 @@
 
 mod answers;
 mod client;
+mod code;
 mod flow;
 mod quirks;
+mod values;
 
 use std::borrow::Cow;
 
@@ -13,6 +15,7 @@ use super::pair::{ACCESS, Script, Terms};
 use super::{Caller, Desk, Known, Provider, Question, Refusal, Special};
 use crate::answer::Answer;
 use crate::call::Call;
+use crate::consent::{Dialect, Pkce};
 use crate::grants::{self, Grant};
 use crate::world::World;
 use crate::{MintError, MintRequest, Minted, OAuth2Settings, Rotation};
@@ -89,9 +92,23 @@ impl Provider for OAuth2 {
 
     fn answer(&self, question: &Question<'_>) -> Answer {
         match question.caller.endpoint {
+            TOKEN if self.is_code(question) => self.code(question),
             TOKEN => self.token(question),
             _ => Answer::html(404, "404 Not Found"),
         }
+    }
+
+    fn dialect(&self, call: &Call) -> Option<Dialect<'_>> {
+        (call.path == "/authorize").then(|| Dialect {
+            client: ("client_id", &self.settings.client.id),
+            required: &[],
+            optional: &["scope", "access_type", "prompt"],
+            pkce: if self.settings.requires_pkce {
+                Pkce::Required
+            } else {
+                Pkce::Taken
+            },
+        })
     }
 
     fn refuse(&self, refusal: Refusal, question: &Question<'_>) -> Answer {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::problems::{self, Problem, invalid_client, invalid_grant};
 use super::values::{log_id, open_id};
-use super::{Known, NAME, Question, SCOPE, SCRIPT, TOKEN_PATH, TikTok};
+use super::{CODE, Known, NAME, Question, SCOPE, SCRIPT, TOKEN_PATH, TikTok};
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::grants::Grant;
@@ -16,7 +16,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 const FIELDS: [&str; 4] = ["client_key", "client_secret", "grant_type", "refresh_token"];
 
 impl TikTok {
-    /// A refresh token for the next pair.
+    /// A refresh token for the next pair, or a code for the first.
     pub(super) fn token(&self, question: &Question<'_>) -> Answer {
         let call = question.call;
         if call.path != TOKEN_PATH {
@@ -35,6 +35,9 @@ impl TikTok {
             };
             return self.problem(&problem, question).header("allow", "POST");
         }
+        if question.caller.endpoint == CODE {
+            return self.code(question);
+        }
         if let Err(problem) = self
             .check(call)
             .and_then(|()| problems::of_special(question.special))
@@ -48,6 +51,18 @@ impl TikTok {
 
     /// What the contract asks of every request, before its refresh token is looked at.
     fn check(&self, call: &Call) -> Result<(), Problem> {
+        self.check_app(call, &FIELDS)?;
+        match call.form.get("refresh_token") {
+            Some(_) => Ok(()),
+            None => Err(Problem::new(
+                "invalid_request",
+                "Refresh token is missed in request.",
+            )),
+        }
+    }
+
+    /// Everything but what is presented.
+    pub(super) fn check_app(&self, call: &Call, fields: &[&str]) -> Result<(), Problem> {
         let wrong = |description: String| Err(Problem::new("invalid_request", description));
         if !call.is(FORM) {
             return wrong(format!("The content type must be {FORM}."));
@@ -55,7 +70,7 @@ impl TikTok {
         if !call.query.is_empty() || call.headers.contains_key(header::AUTHORIZATION) {
             return wrong("Credentials belong in the body.".to_owned());
         }
-        if let Some(name) = call.form.unexpected(&FIELDS) {
+        if let Some(name) = call.form.unexpected(fields) {
             return wrong(format!("The parameter {name} is unknown or given twice."));
         }
         let given = |name| call.form.get(name);
@@ -70,16 +85,13 @@ impl TikTok {
             return Err(invalid_client());
         }
         match given("grant_type") {
-            Some("refresh_token") => {}
+            Some("authorization_code") if fields.contains(&"code") => Ok(()),
+            Some("refresh_token") if fields.contains(&"refresh_token") => Ok(()),
             Some(_) => {
                 let text = "The grant type is not supported.";
-                return Err(Problem::new("unsupported_grant_type", text));
+                Err(Problem::new("unsupported_grant_type", text))
             }
-            None => return wrong("Grant type is missed in request.".to_owned()),
-        }
-        match given("refresh_token") {
-            Some(_) => Ok(()),
-            None => wrong("Refresh token is missed in request.".to_owned()),
+            None => wrong("Grant type is missed in request.".to_owned()),
         }
     }
 
@@ -95,7 +107,7 @@ impl TikTok {
     }
 
     /// The newest pair of a grant as an answer.
-    fn pair(grant: &Grant, question: &Question<'_>) -> Answer {
+    pub(super) fn pair(grant: &Grant, question: &Question<'_>) -> Answer {
         let world = question.desk.world;
         let open_id = match question.special {
             Some("open_id_mismatch") => open_id(grant.number.wrapping_add(1), world),

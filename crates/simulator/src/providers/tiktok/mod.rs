@@ -1,6 +1,7 @@
 //! TikTok for Developers, OAuth v2: refresh tokens that are spent by their use
 //! (contracts §4.1).
 
+mod code;
 mod flow;
 mod problems;
 pub(super) mod values;
@@ -13,6 +14,7 @@ use super::pair::{ACCESS, Script, Terms};
 use super::{Caller, Desk, Known, Provider, Question, Refusal, Special};
 use crate::answer::Answer;
 use crate::call::Call;
+use crate::consent::{Dialect, Pkce};
 use crate::grants::{self, Grant};
 use crate::world::World;
 use crate::{MintError, MintRequest, Minted, Rotation, TikTokSettings};
@@ -23,6 +25,7 @@ use values::open_id;
 pub(super) const NAME: &str = "tiktok";
 
 const TOKEN: &str = "oauth/token";
+const CODE: &str = "oauth/token (code)";
 const USER_INFO: &str = "user/info";
 const TOKEN_PATH: &str = "/v2/oauth/token/";
 
@@ -63,6 +66,7 @@ impl Provider for TikTok {
 
     fn identify<'c>(&self, call: &'c Call, desk: Desk<'_>) -> Caller<'c> {
         let (endpoint, refreshes, presented) = match call.path.as_str() {
+            TOKEN_PATH if call.form.get("code").is_some() => (CODE, false, call.form.get("code")),
             TOKEN_PATH => (TOKEN, true, call.form.get("refresh_token")),
             "/v2/oauth/token" => (TOKEN, false, call.form.get("refresh_token")),
             "/v2/user/info/" => (USER_INFO, false, call.bearer()),
@@ -78,10 +82,20 @@ impl Provider for TikTok {
 
     fn answer(&self, question: &Question<'_>) -> Answer {
         match question.caller.endpoint {
-            TOKEN => self.token(question),
+            TOKEN | CODE => self.token(question),
             USER_INFO => Self::user_info(question),
             _ => Answer::html(404, "404 Not Found"),
         }
+    }
+
+    fn dialect(&self, call: &Call) -> Option<Dialect<'_>> {
+        (call.path == "/v2/auth/authorize/").then(|| Dialect {
+            client: ("client_key", &self.settings.app.id),
+            required: &["scope"],
+            optional: &["disable_auto_auth"],
+            // Apps on phones and desktops have it, those of the web do not.
+            pkce: Pkce::Unknown,
+        })
     }
 
     fn refuse(&self, refusal: Refusal, question: &Question<'_>) -> Answer {

@@ -58,7 +58,7 @@ impl TikTokBusiness {
     }
 
     /// The newest pair of a grant as an answer.
-    fn pair(grant: &Grant, question: &Question<'_>) -> Answer {
+    pub(super) fn pair(grant: &Grant, question: &Question<'_>) -> Answer {
         let world = question.desk.world;
         let account = match question.special {
             Some("open_id_mismatch") => grant.number.wrapping_add(1),
@@ -107,7 +107,7 @@ impl TikTokBusiness {
 }
 
 /// The body's fields, if the request is written as every one of this API must be.
-fn read(call: &Call, allowed: &[&str]) -> Result<Fields, Problem> {
+pub(super) fn read(call: &Call, allowed: &[&str]) -> Result<Fields, Problem> {
     if call.method != Method::POST {
         return Err(bad_parameter("Only POST is allowed."));
     }

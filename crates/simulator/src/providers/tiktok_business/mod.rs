@@ -1,6 +1,7 @@
 //! TikTok's API for Business: a JSON envelope that always comes with status 200
 //! (contracts §4.2).
 
+mod code;
 mod codes;
 mod flow;
 
@@ -13,6 +14,7 @@ use super::tiktok::values::open_id;
 use super::{Caller, Desk, Provider, Question, Refusal, Special, first_times};
 use crate::answer::Answer;
 use crate::call::{Call, Fields};
+use crate::consent::{Dialect, Pkce};
 use crate::grants::{self, Grant, Issued};
 use crate::world::World;
 use crate::{MintError, MintRequest, Minted, Rotation, TikTokBusinessSettings};
@@ -22,8 +24,10 @@ use codes::Problem;
 pub(super) const NAME: &str = "tiktok_business";
 
 const REFRESH_TOKEN: &str = "tt_user/oauth2/refresh_token";
+const CODE: &str = "tt_user/oauth2/token";
 const TOKEN_INFO: &str = "tt_user/token_info/get";
 const REFRESH_PATH: &str = "/open_api/v1.3/tt_user/oauth2/refresh_token/";
+const CODE_PATH: &str = "/open_api/v1.3/tt_user/oauth2/token/";
 const INFO_PATH: &str = "/open_api/v1.3/tt_user/token_info/get/";
 
 const SCRIPT: Script = Script {
@@ -64,6 +68,7 @@ impl Provider for TikTokBusiness {
     fn identify<'c>(&self, call: &'c Call, desk: Desk<'_>) -> Caller<'c> {
         let (endpoint, refreshes, field) = match call.path.as_str() {
             REFRESH_PATH => (REFRESH_TOKEN, true, "refresh_token"),
+            CODE_PATH => (CODE, false, "auth_code"),
             INFO_PATH => (TOKEN_INFO, false, "access_token"),
             _ => ("unknown", false, ""),
         };
@@ -82,9 +87,20 @@ impl Provider for TikTokBusiness {
     fn answer(&self, question: &Question<'_>) -> Answer {
         match question.caller.endpoint {
             REFRESH_TOKEN => self.refresh_token(question),
+            CODE => self.code(question),
             TOKEN_INFO => self.token_info(question),
             _ => Answer::html(404, "404 Not Found"),
         }
+    }
+
+    /// Its accounts agree at TikTok's own page, where the app's id is called a key.
+    fn dialect(&self, call: &Call) -> Option<Dialect<'_>> {
+        (call.path == "/v2/auth/authorize/").then(|| Dialect {
+            client: ("client_key", &self.settings.app.id),
+            required: &["scope"],
+            optional: &[],
+            pkce: Pkce::Unknown,
+        })
     }
 
     fn refuse(&self, refusal: Refusal, question: &Question<'_>) -> Answer {

@@ -1,6 +1,8 @@
 //! TikTok's OAuth v1: everything in the query, no secret, errors with status 200
 //! (contracts §4.3).
 
+mod code;
+
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
@@ -13,6 +15,7 @@ use super::tiktok::values::{log_id, open_id};
 use super::{Caller, Desk, Known, Provider, Question, Refusal, Special};
 use crate::answer::Answer;
 use crate::call::Call;
+use crate::consent::{Dialect, Pkce};
 use crate::grants::{self, Grant};
 use crate::world::World;
 use crate::{MintError, MintRequest, Minted, Rotation, TikTokLegacySettings};
@@ -21,6 +24,8 @@ use crate::{MintError, MintRequest, Minted, Rotation, TikTokLegacySettings};
 pub(super) const NAME: &str = "tiktok_legacy";
 
 const REFRESH_TOKEN: &str = "oauth/refresh_token";
+const CODE: &str = "oauth/access_token";
+const CODE_PATH: &str = "/oauth/access_token/";
 const REFRESH_PATH: &str = "/oauth/refresh_token/";
 const FIELDS: [&str; 3] = ["client_key", "grant_type", "refresh_token"];
 
@@ -113,6 +118,14 @@ impl Provider for TikTokLegacy {
     }
 
     fn identify<'c>(&self, call: &'c Call, desk: Desk<'_>) -> Caller<'c> {
+        if call.path == CODE_PATH {
+            return Caller {
+                endpoint: CODE,
+                refreshes: false,
+                presented: call.query.get("code").map(Cow::Borrowed),
+                grant: None,
+            };
+        }
         let here = call.path == REFRESH_PATH;
         let presented = call.query.get("refresh_token").filter(|_| here);
         Caller {
@@ -126,8 +139,18 @@ impl Provider for TikTokLegacy {
     fn answer(&self, question: &Question<'_>) -> Answer {
         match question.caller.endpoint {
             REFRESH_TOKEN => self.refresh_token(question),
+            CODE => self.code(question),
             _ => Answer::html(404, "404 Not Found"),
         }
+    }
+
+    fn dialect(&self, call: &Call) -> Option<Dialect<'_>> {
+        (call.path == "/platform/oauth/connect/").then(|| Dialect {
+            client: ("client_key", &self.settings.client_key),
+            required: &["scope"],
+            optional: &[],
+            pkce: Pkce::Unknown,
+        })
     }
 
     fn refuse(&self, refusal: Refusal, question: &Question<'_>) -> Answer {
