@@ -224,7 +224,7 @@ async fn make(
         local_name: None,
     };
     let now = app.store.now().await?;
-    let channel = new_channel(app, named, provider(app)?.as_ref(), accepted, now);
+    let channel = new_channel(app, named, provider(app)?.as_ref(), &accepted, now);
     match app.store.import_channels(vec![channel]).await.pop() {
         Some(Err(CreateError::Store(error))) => Err(error.into()),
         _ => Ok(()),

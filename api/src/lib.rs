@@ -2,8 +2,8 @@
 //!
 //! Handlers extract, call once, and map. What a caller needs stands beside each
 //! address in the table of `routes`, and the gate asks for it before the handler
-//! runs. Nothing here calls a provider: a refresh is a job, asked for on the
-//! channel's row and in the queue. Envelopes are opened in `tokens` alone, for
+//! runs. A provider is called only to exchange the code of a consent, in `connect`;
+//! a refresh is a job, asked for on the channel's row and in the queue. Envelopes are opened in `tokens` alone, for
 //! those who may read tokens.
 
 mod access;
@@ -11,6 +11,7 @@ mod accounts;
 mod answer;
 mod attempts;
 mod caller;
+mod connect;
 mod cors;
 mod dispatch;
 mod extract;
@@ -93,6 +94,8 @@ pub struct ApiSettings {
     pub admin_token: SecretString,
     /// The address under which people reach the API, without a slash at its end.
     pub public_url: Option<String>,
+    /// How long a connect link can be opened, unless its maker says otherwise.
+    pub connect_link_ttl: Duration,
     /// How often somebody may call.
     pub rate_limits: RateLimits,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -124,6 +127,7 @@ impl ApiSettings {
             app_name: "tokenfleet".to_owned(),
             admin_token,
             public_url: None,
+            connect_link_ttl: Duration::from_mins(10),
             rate_limits: RateLimits::default(),
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),

@@ -41,6 +41,7 @@ pub const ALL: &[Setting] = &[
 
     s("api.bind", Address, "Where the API listens. Port 0 takes a free one."),
     s("api.public_url", Web, "Address under which people reach the API; links are built from it."),
+    s("api.connect_link_expires_in", span(MINUTE, WEEK), "How long a connect link can be opened, unless its maker says otherwise."),
     s("api.admin_token", ADMIN_TOKEN, "Bearer token of the platform admin. Unset, `up` makes one in the data directory.").also(&[named("TOKENFLEET_ADMIN_TOKEN")]),
     s("api.metrics_token", ADMIN_TOKEN, "Bearer token for `/metrics` where the API does not listen on loopback."),
     s("api.cors_origins", Origins, "Origins of browsers that may call the API; none by default."),
@@ -76,13 +77,25 @@ pub const ALL: &[Setting] = &[
     s("providers.meta.app_secret", SECRET, "Its secret.").also(&[named("META_APP_SECRET")]),
     s("providers.meta.base_url", Web, "Address of the Graph API.").also(&[named("META_BASE_URL")]),
     s("providers.meta.graph_version", GraphVersion, "Version of the Graph API.").also(&[named("META_GRAPH_VERSION")]),
+    s("providers.meta.authorize_url", Endpoint, "Page where people agree; unset, that of Facebook Login in the Graph API's version.").also(&[named("META_AUTHORIZE_URL")]),
+    s("providers.meta.scopes", List, "Scopes that the connect flow asks for; more need Meta's app review."),
+    s("providers.meta.whatsapp_config_id", Text, "Configuration of Facebook Login for Business under which WhatsApp is connected.").also(&[named("WHATSAPP_CONFIG_ID")]),
     s("providers.instagram.base_url", Web, "Address of the Instagram API.").also(&[named("INSTAGRAM_BASE_URL")]),
+    s("providers.instagram.app_id", Text, "Instagram app, for the connect flow; not the Meta app.").also(&[named("INSTAGRAM_APP_ID")]),
+    s("providers.instagram.app_secret", SECRET, "Its secret.").also(&[named("INSTAGRAM_APP_SECRET")]),
+    s("providers.instagram.authorize_url", Endpoint, "Page where people agree.").also(&[named("INSTAGRAM_AUTHORIZE_URL")]),
+    s("providers.instagram.code_url", Endpoint, "Where the code of an agreement is exchanged.").also(&[named("INSTAGRAM_CODE_URL")]),
+    s("providers.instagram.scopes", List, "Scopes that the connect flow asks for."),
     s("providers.tiktok.client_key", Text, "TikTok for Developers app.").also(&[named("TIKTOK_CLIENT_KEY")]),
     s("providers.tiktok.client_secret", SECRET, "Its secret.").also(&[named("TIKTOK_CLIENT_SECRET")]),
     s("providers.tiktok.base_url", Web, "Address of TikTok's API v2.").also(&[named("TIKTOK_BASE_URL")]),
+    s("providers.tiktok.authorize_url", Endpoint, "Page where people agree.").also(&[named("TIKTOK_AUTHORIZE_URL")]),
+    s("providers.tiktok.scopes", List, "Scopes that the connect flow asks for."),
     s("providers.tiktok_business.app_id", Text, "TikTok API for Business app; not the same as the client key.").also(&[named("TIKTOK_APP_ID")]),
     s("providers.tiktok_business.app_secret", SECRET, "Its secret.").also(&[named("TIKTOK_APP_SECRET")]),
     s("providers.tiktok_business.base_url", Web, "Address of TikTok's API for Business.").also(&[named("TIKTOK_BUSINESS_BASE_URL")]),
+    s("providers.tiktok_business.authorize_url", Endpoint, "Page where people agree.").also(&[named("TIKTOK_BUSINESS_AUTHORIZE_URL")]),
+    s("providers.tiktok_business.scopes", List, "Scopes that the connect flow asks for."),
     s("providers.tiktok_legacy.base_url", Web, "Address of TikTok's API v1.").also(&[named("TIKTOK_LEGACY_BASE_URL")]),
     s("providers.facturify.base_url", Web, "Address of Facturify; production is `https://api.facturify.com`.").also(&[named("FACTURIFY_BASE_URL")]),
     s("providers.facturify.api_key", SECRET, "Key of the platform's own account.").also(&[named("FACTURIFY_API_KEY")]),
@@ -94,12 +107,15 @@ pub const ALL: &[Setting] = &[
     s("providers.facturify.refresh_method", Choice(&["POST", "GET"]), "Method of the refresh call that is tried first.").also(&[named("FACTURIFY_REFRESH_METHOD")]),
     s("providers.service_token.base_url", Web, "Address for service-token channels that bring none.").also(&[named("SERVICE_TOKEN_BASE_URL")]),
     s("providers.oauth2.*.token_url", Endpoint, "Token endpoint of a generic OAuth 2.0 provider. This and what follows may be left out where the catalogue knows the name."),
-    s("providers.oauth2.*.authorize_url", Web, "Its authorization endpoint, for the connect flow."),
+    s("providers.oauth2.*.authorize_url", Endpoint, "Its authorization endpoint, for the connect flow."),
     s("providers.oauth2.*.client_id", Text, "The app."),
     s("providers.oauth2.*.client_secret", SECRET, "Its secret; unset for a public client."),
     s("providers.oauth2.*.auth_style", Choice(&["basic", "body"]), "Where the app names itself: in a Basic header, which is usual, or in the body."),
     s("providers.oauth2.*.body", Choice(&["form", "json"]), "Encoding of the request; usually `form`."),
     s("providers.oauth2.*.scopes", List, "Scopes that the connect flow asks for."),
+    s("providers.oauth2.*.authorize_params", List, "What else that page wants, as `name=value`, such as `access_type=offline`."),
+    s("providers.oauth2.*.pkce", Switch, "Whether that page takes a `code_challenge` (RFC 7636); `true` unless the catalogue knows better."),
+    s("providers.oauth2.*.account", Text, "Member of the token answer that names the account, such as `team.id`; unset, the subject of an id token."),
     s("providers.oauth2.*.rotation", Choice(&["always", "sometimes", "never"]), "Whether a refresh token is spent by its use; `sometimes`, which counts where nobody knows, is treated as `always`."),
     s("providers.oauth2.*.default_expires_in", plain_seconds(CENTURY), "Lifetime of an access token where the answer tells none."),
     s("providers.oauth2.*.reauth_errors", List, "Errors that only a person can help with, beside `invalid_grant`: a code, or `code: words of the message`."),
@@ -127,6 +143,7 @@ pub const ALL: &[Setting] = &[
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_mins(1);
+const WEEK: Duration = Duration::from_hours(24 * 7);
 const CENTURY: Duration = Duration::from_hours(24 * 36_500);
 const PORT: Kind = whole(1, 65_535);
 

@@ -17,8 +17,12 @@ const SIGNING_MIN: usize = 32;
 const OAUTH2_NAME_MAX: usize = 32;
 
 /// Pairs of which one is worth nothing without the other.
-const PAIRS: [(&str, &str); 4] = [
+const PAIRS: [(&str, &str); 5] = [
     ("providers.meta.app_id", "providers.meta.app_secret"),
+    (
+        "providers.instagram.app_id",
+        "providers.instagram.app_secret",
+    ),
     (
         "providers.tiktok.client_key",
         "providers.tiktok.client_secret",

@@ -36,7 +36,7 @@ pub use error::SettingsError;
 pub use kind::Kind;
 pub use load::{LoadOptions, Loaded, Override};
 pub use providers::{
-    BodyFormat, ClientAuth, Facturify, Meta, OAuth2, PlainProvider, Providers, Rotation,
+    BodyFormat, ClientAuth, Facturify, Instagram, Meta, OAuth2, PlainProvider, Providers, Rotation,
     ServiceToken, TikTok, TikTokBusiness,
 };
 pub use reference::reference;

@@ -20,7 +20,7 @@ pub struct Providers {
     /// Facebook and WhatsApp.
     pub meta: Meta,
     /// Instagram Login.
-    pub instagram: PlainProvider,
+    pub instagram: Instagram,
     /// TikTok for Developers, API v2.
     pub tiktok: TikTok,
     /// TikTok API for Business.
@@ -57,6 +57,30 @@ pub struct Meta {
     pub app_id: Option<String>,
     /// Its secret.
     pub app_secret: Option<SecretString>,
+    /// Where people agree; `None` is the page of Facebook Login.
+    pub authorize_url: Option<String>,
+    /// What people are asked for.
+    pub scopes: Vec<String>,
+    /// The configuration under which WhatsApp is connected.
+    pub whatsapp_config_id: Option<String>,
+}
+
+/// Instagram Login; id and secret are both set or both unset.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Instagram {
+    /// Its address.
+    pub base_url: String,
+    /// Where people agree.
+    pub authorize_url: String,
+    /// Where a code is exchanged.
+    pub code_url: String,
+    /// The app.
+    pub app_id: Option<String>,
+    /// Its secret.
+    pub app_secret: Option<SecretString>,
+    /// What people are asked for.
+    pub scopes: Vec<String>,
 }
 
 /// TikTok for Developers; key and secret are both set or both unset.
@@ -69,6 +93,10 @@ pub struct TikTok {
     pub client_key: Option<String>,
     /// Its secret.
     pub client_secret: Option<SecretString>,
+    /// Where people agree.
+    pub authorize_url: String,
+    /// What people are asked for.
+    pub scopes: Vec<String>,
 }
 
 /// TikTok API for Business; id and secret are both set or both unset.
@@ -77,6 +105,10 @@ pub struct TikTok {
 pub struct TikTokBusiness {
     /// Its address.
     pub base_url: String,
+    /// Where people agree.
+    pub authorize_url: String,
+    /// What people are asked for.
+    pub scopes: Vec<String>,
     /// The app.
     pub app_id: Option<String>,
     /// Its secret.
@@ -134,6 +166,13 @@ pub struct OAuth2 {
     /// Scopes that the connect flow asks for.
     #[serde(default)]
     pub scopes: Vec<String>,
+    /// What else the page wants: `name=value`.
+    #[serde(default)]
+    pub authorize_params: Vec<String>,
+    /// Whether it takes a `code_challenge`.
+    pub pkce: Option<bool>,
+    /// The member of the token answer that names the account.
+    pub account: Option<String>,
     /// Whether a refresh token is spent by its use.
     pub rotation: Option<Rotation>,
     /// Lifetime of an access token where the answer tells none.

@@ -107,6 +107,9 @@ pub struct Api {
     /// How often the audit log gets a line about reads of one channel's token by one account.
     #[serde(deserialize_with = "millis")]
     pub audit_reads_every: Duration,
+    /// How long a connect link can be opened, unless its maker says otherwise.
+    #[serde(deserialize_with = "millis")]
+    pub connect_link_expires_in: Duration,
     /// Limits on calls.
     pub rate_limit: RateLimit,
 }

@@ -31,7 +31,7 @@ const PROBLEMS: [StatusCode; 11] = [
 ];
 
 /// The parameters of paths: name, what it names, and an example.
-const PATH_PARAMETERS: [(&str, &str, &str); 9] = [
+const PATH_PARAMETERS: [(&str, &str, &str); 10] = [
     ("tenant", "The id of a tenant.", "tenant_456"),
     (
         "channel",
@@ -69,6 +69,7 @@ const PATH_PARAMETERS: [(&str, &str, &str); 9] = [
         "01930000-0000-7000-8000-000000000000",
     ),
     ("queue", "The name of a queue.", "refresh:tiktok"),
+    ("provider", "The name of a provider.", "tiktok"),
 ];
 
 /// The `OpenAPI` 3.1 document of these addresses.

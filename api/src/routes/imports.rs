@@ -98,7 +98,8 @@ fn check(app: &App, body: ImportBody, now: Timestamp) -> Result<Checked, Vec<Fie
     }
 }
 
-fn check_id(id: &str) -> Result<Name, FieldError> {
+/// The id of a new channel, if it can be one.
+pub(super) fn check_id(id: &str) -> Result<Name, FieldError> {
     if RESERVED_CHANNELS.contains(&id) {
         return Err(FieldError::new("id", "is part of an address of this API"));
     }
@@ -106,7 +107,8 @@ fn check_id(id: &str) -> Result<Name, FieldError> {
         .map_err(|error: domain::InvalidName| FieldError::new("id", error.to_string()))
 }
 
-fn known_provider(app: &App, word: &str) -> Result<Arc<dyn Provider>, FieldError> {
+/// The provider of this name, or of one that means the same.
+pub(super) fn known_provider(app: &App, word: &str) -> Result<Arc<dyn Provider>, FieldError> {
     let provider = app
         .providers
         .resolve(word)
@@ -146,7 +148,13 @@ async fn save(
         display_name: checked.display_name,
         local_name: checked.local_name,
     };
-    let channel = new_channel(app, named, checked.provider.as_ref(), checked.accepted, now);
+    let channel = new_channel(
+        app,
+        named,
+        checked.provider.as_ref(),
+        &checked.accepted,
+        now,
+    );
     let mut saved = app.store.import_channels(vec![channel]).await;
     match saved.pop().expect("one answer for one channel") {
         Ok(channel) => Ok(channel),
@@ -169,10 +177,11 @@ pub(crate) fn new_channel(
     app: &App,
     named: Named,
     provider: &dyn Provider,
-    accepted: Accepted,
+    accepted: &Accepted,
     now: Timestamp,
 ) -> NewChannel {
     let uid = ChannelUid::generate();
+    let facts = facts(provider, uid, accepted, now);
     NewChannel {
         uid,
         tenant: named.tenant,
@@ -182,15 +191,25 @@ pub(crate) fn new_channel(
         display_name: named.display_name,
         local_name: named.local_name,
         sealed: app.vault.seal(uid, Generation(1), &accepted.grant),
-        facts: Facts {
-            refresh_due_at: due_at(provider, uid, &accepted, now),
-            state: accepted.state,
-            reason: accepted.reason,
-            access_expires_at: accepted.access_expires_at,
-            refresh_expires_at: accepted.refresh_expires_at,
-            external_id: accepted.external_id,
-            has_refresh_material: accepted.has_refresh_material,
-        },
+        facts,
+    }
+}
+
+/// What is known of an accepted grant without opening it.
+pub(crate) fn facts(
+    provider: &dyn Provider,
+    uid: ChannelUid,
+    accepted: &Accepted,
+    now: Timestamp,
+) -> Facts {
+    Facts {
+        refresh_due_at: due_at(provider, uid, accepted, now),
+        state: accepted.state,
+        reason: accepted.reason.clone(),
+        access_expires_at: accepted.access_expires_at,
+        refresh_expires_at: accepted.refresh_expires_at,
+        external_id: accepted.external_id.clone(),
+        has_refresh_material: accepted.has_refresh_material,
     }
 }
 

@@ -5,6 +5,8 @@ mod audit;
 mod auth;
 mod batches;
 mod channels;
+mod connect;
+mod connect_links;
 mod credentials;
 mod docs;
 mod expiring;
@@ -18,6 +20,7 @@ mod job_pages;
 mod job_view;
 mod jobs;
 mod me;
+mod new_accounts;
 mod one_time;
 mod people;
 mod probes;
@@ -75,6 +78,8 @@ pub(crate) fn table() -> Table {
         .and(of_tenants())
         .and(of_channels())
         .and(of_tokens())
+        .and(of_connecting())
+        .and(of_browsers())
         .and(of_facturify())
         .and(of_jobs())
         .and(of_webhooks())
@@ -293,6 +298,66 @@ fn of_tokens() -> Table {
         .post("/token/validate", Oneself, None, one_time::validate)
         .says("Uses such a token up.")
         .refuses(StatusCode::NOT_FOUND, "It is unknown, used or expired.")
+}
+
+fn of_connecting() -> Table {
+    use Right::{Connect, ReadChannels, WriteChannels};
+    const LINKS: &str = "/connect-links";
+    const ACCOUNT: &str = "/channels/{channel}/new-account";
+    const CONFIRM: &str = "/channels/{channel}/new-account/confirm";
+    const MADE: Option<&str> = Some("connect_link.create");
+    const CONFIRMED: Option<&str> = Some("channel.confirm_account");
+    const REFUSED: Option<&str> = Some("channel.refuse_account");
+
+    Table::under("/api/v1/tenants/{tenant}")
+        .post(LINKS, Connect, MADE, connect_links::create)
+        .says("Makes a link with which one person connects an account, or a channel again.")
+        .answers::<connect_links::LinkView>(StatusCode::CREATED)
+        .refuses(
+            StatusCode::CONFLICT,
+            "The id is taken, or the provider or this server is not set up for it.",
+        )
+        .get(ACCOUNT, ReadChannels, new_accounts::show)
+        .says("Shows an account that was connected again and waits for an owner's word.")
+        .post(CONFIRM, WriteChannels, CONFIRMED, new_accounts::confirm)
+        .says("Says that it is the account of the channel, which gets its credentials.")
+        .refuses(StatusCode::CONFLICT, "It is another one by now.")
+        .delete(ACCOUNT, WriteChannels, REFUSED, new_accounts::refuse)
+        .says("Says that it is not, and forgets it.")
+}
+
+/// Pages for the people who connect accounts.
+fn of_browsers() -> Table {
+    const HTML: Option<&str> = Some("text/html");
+    const START: &str = "/connect/{provider}";
+    const TOO_MANY: &str = "Too many links that do not work were opened from this address.";
+    const AWAY: &str = "Redis or the database is away for the moment.";
+
+    Table::default()
+        .open(Method::GET, START, connect::ask)
+        .strictly_if_failed()
+        .says("Shows who asks for an account to be connected; nothing is used up.")
+        .shows(StatusCode::OK, HTML)
+        .shows(StatusCode::NOT_FOUND, HTML)
+        .refuses(StatusCode::TOO_MANY_REQUESTS, TOO_MANY)
+        .refuses(StatusCode::SERVICE_UNAVAILABLE, AWAY)
+        .open(Method::POST, START, connect::go)
+        .strictly_if_failed()
+        .says("Uses the link up and sends the browser to the provider.")
+        .shows(StatusCode::SEE_OTHER, None)
+        .shows(StatusCode::NOT_FOUND, HTML)
+        .shows(StatusCode::BAD_GATEWAY, HTML)
+        .open(Method::GET, "/connect/callback", connect::back)
+        .strictly_if_failed()
+        .says("Takes the browser back from the provider, and stores what it brings.")
+        .shows(StatusCode::OK, HTML)
+        .shows(StatusCode::ACCEPTED, HTML)
+        .shows(StatusCode::FORBIDDEN, HTML)
+        .shows(StatusCode::NOT_FOUND, HTML)
+        .shows(StatusCode::CONFLICT, HTML)
+        .shows(StatusCode::BAD_GATEWAY, HTML)
+        .refuses(StatusCode::TOO_MANY_REQUESTS, TOO_MANY)
+        .refuses(StatusCode::SERVICE_UNAVAILABLE, AWAY)
 }
 
 fn of_facturify() -> Table {

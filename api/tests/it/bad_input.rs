@@ -6,6 +6,7 @@ use insta::{allow_duplicates, assert_json_snapshot};
 use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::Database;
+use testkit::redis::Data;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -13,6 +14,7 @@ use crate::world::{ADMIN, Setup, World, problem, send};
 
 testkit::each_database!(
     without_the_token_nothing_is_answered,
+    s1_7_every_kind_of_refusal_has_one_form_without_internals,
     an_unknown_address_is_not_found,
     a_wrong_method_is_told_which_are_allowed,
     what_is_not_json_is_refused_with_its_place,
@@ -55,6 +57,46 @@ async fn without_the_token_nothing_is_answered(database: Database) {
     let refused = send(world.anonymous(Method::POST, TENANTS).json(&body)).await;
     assert_eq!(refused.status, 401);
     assert_eq!(world.get(TENANTS).await.json()["items"], json!([]));
+}
+
+async fn s1_7_every_kind_of_refusal_has_one_form_without_internals(database: Database) {
+    let mut world = World::start(database).await;
+    let owner = world.registered("ana@t.example").await;
+    let viewer = world.member(&owner.tenant, "viewer").await;
+    world.tenant("t1").await;
+    let post = |path| world.request(Method::POST, path);
+    let mut answers = vec![
+        send(
+            post(TENANTS)
+                .body("{")
+                .header("content-type", "application/json"),
+        )
+        .await,
+        send(world.anonymous(Method::GET, TENANTS)).await,
+        world.ask(&viewer.access, Method::POST, TENANTS).await,
+        world.get("/api/v1/tenants/none").await,
+        world.delete(TENANTS).await,
+        world.post_json(TENANTS, json!({"id": "t1"})).await,
+        send(post(TENANTS).body(vec![b'x'; (1 << 20) + 1])).await,
+        send(post(TENANTS).body("id=t1")).await,
+        world.post_json(TENANTS, json!({"id": 1})).await,
+    ];
+    world.redis.halt(Data::Lost).await.unwrap();
+    answers.push(world.post("/token/create").await);
+
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [400, 401, 403, 404, 405, 409, 413, 415, 422, 503]);
+    for answer in answers {
+        let (_, code, _) = answer.problem();
+        let body = answer.json();
+        assert_eq!(body["type"], format!("urn:tokenfleet:problem:{code}"));
+        let words = answer.text.to_lowercase();
+        for internal in [
+            "panic", "src/", ".rs", "select ", "sqlx", "redis://", "os error",
+        ] {
+            assert!(!words.contains(internal), "{internal} in {}", answer.text);
+        }
+    }
 }
 
 async fn an_unknown_address_is_not_found(database: Database) {

@@ -7,6 +7,7 @@ use api::ApiSettings;
 use cache::{Cache, CacheOptions};
 
 use providers::{Egress, FacturifySettings, MetaSettings, ProviderSettings, TikTokSettings};
+use reqwest::Method;
 use serde_json::{Value, json};
 use simulator::{MintRequest, Running, Simulator, SimulatorConfig};
 use tempfile::TempDir;
@@ -14,11 +15,13 @@ use testkit::Database;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use worker::Process;
 
-use crate::world::{Setup, World, settings};
+use crate::world::{Setup, World, reveal, settings};
 
 testkit::each_database!(
     s2_1_a_channel_of_each_provider_is_refreshed,
     s2_2_many_channels_are_refreshed_at_once_and_each_only_once,
+    s3_8_a_two_level_token_of_another_api_is_kept_fresh,
+    s5_5_the_timeline_tells_every_attempt_with_its_code_trace_and_duration,
     a_provider_that_repeats_the_token_in_its_error_leaks_it_nowhere,
 );
 
@@ -112,11 +115,13 @@ fn providers(sim: &Running) -> ProviderSettings {
             base_url: sim.base_url("tiktok"),
             client_key: Some(simulator::TIKTOK_CLIENT_KEY.to_owned()),
             client_secret: Some(simulator::TIKTOK_CLIENT_SECRET.into()),
+            ..TikTokSettings::default()
         },
         facturify: FacturifySettings {
             base_url: sim.base_url("facturify"),
             ..FacturifySettings::default()
         },
+        allow_private: true,
         ..ProviderSettings::default()
     }
 }
@@ -175,6 +180,96 @@ async fn s2_2_many_channels_are_refreshed_at_once_and_each_only_once(database: D
     assert!(channels.iter().all(|channel| channel["generation"] == 2));
     let summary = fleet.sim.summary();
     assert_eq!((summary.reuses, summary.overlaps), (0, 0));
+}
+
+async fn s3_8_a_two_level_token_of_another_api_is_kept_fresh(database: Database) {
+    let fleet = Fleet::start(database).await;
+    let world = &fleet.world;
+    world.tenant("t1").await;
+    let service_token = fleet.import("a", &MintRequest::of("service_token")).await;
+
+    let path = "/api/v1/tenants/t1/channels/a";
+    let refreshed = world.post(&format!("{path}/refresh?wait=30")).await.json();
+    let token = world.request(Method::GET, &format!("{path}/token?min_ttl=300"));
+    let token = reveal(token).await;
+
+    assert_eq!(refreshed["success"], true, "{refreshed}");
+    let channel = world.get(path).await;
+    assert_eq!(channel.json()["state"], "active");
+    assert_eq!(
+        (token.status, token.json()["degraded"].clone()),
+        (200, Value::Null)
+    );
+    assert!(
+        token.json()["ttl"]
+            .as_u64()
+            .is_some_and(|ttl| (600..=900).contains(&ttl))
+    );
+    let secret = service_token["service_token"].as_str().unwrap();
+    assert!(!token.text.contains(secret) && !channel.text.contains(secret));
+}
+
+async fn s5_5_the_timeline_tells_every_attempt_with_its_code_trace_and_duration(
+    database: Database,
+) {
+    let fleet = Fleet::start(database).await;
+    let world = &fleet.world;
+    world.tenant("t1").await;
+    let twice = MintRequest::of("tiktok")
+        .expires_in(600)
+        .scenario("status_500:1");
+    fleet.import("twice", &twice).await;
+    let dead = MintRequest::of("facebook")
+        .expires_in(3600)
+        .scenario("190_460");
+    fleet.import("dead", &dead).await;
+    let channel = |id: &str| format!("/api/v1/tenants/t1/channels/{id}");
+    let timeline = async |id: &str| {
+        let answer = world.get(&format!("{}/attempts", channel(id))).await.json();
+        answer["items"].as_array().unwrap().clone()
+    };
+
+    let refreshed = world
+        .post(&format!("{}/refresh?wait=60", channel("twice")))
+        .await;
+    let refused = world
+        .post(&format!("{}/refresh?wait=60", channel("dead")))
+        .await;
+    let (twice, dead) = (timeline("twice").await, timeline("dead").await);
+
+    let told = |items: &[Value]| {
+        let told = |it: &Value| json!([it["outcome"], it["attempt"], it["ends_job"]]);
+        items.iter().map(told).collect::<Vec<_>>()
+    };
+    assert_eq!(refreshed.json()["success"], true, "{}", refreshed.text);
+    assert_eq!(
+        told(&twice),
+        [
+            json!(["refreshed", 2, true]),
+            json!(["retryable", 1, false])
+        ]
+    );
+    assert_eq!(twice[1]["details"]["http_status"], 500, "{twice:?}");
+    assert!(
+        twice
+            .iter()
+            .all(|it| it["duration_ms"].is_u64() && it["started_at"].is_string())
+    );
+    assert!(
+        twice
+            .iter()
+            .all(|it| it["job_id"] == refreshed.json()["job_id"])
+    );
+    assert_eq!(refused.json()["success"], false, "{}", refused.text);
+    let details = &dead[0]["details"];
+    assert_eq!(
+        json!([details["provider_code"], details["provider_subcode"]]),
+        json!(["190", "460"])
+    );
+    assert!(
+        details["trace_id"].is_string() && details["provider_message"].is_string(),
+        "{details}"
+    );
 }
 
 async fn a_provider_that_repeats_the_token_in_its_error_leaks_it_nowhere(database: Database) {

@@ -7,6 +7,7 @@
 //! | rate limits | [`Cache::spend`], [`Cache::look`] | every bucket is full again |
 //! | answers to repeat | [`Cache::begin`], [`Cache::finish`], [`Cache::abandon`] | a repeated request is a new one |
 //! | marks | [`Cache::mark`] | what was done once may be done once more |
+//! | what waits for a word | [`Cache::let_wait`], [`Cache::waiting`], [`Cache::end_waiting`] | it is void |
 //! | answers in escrow | [`Cache::deposit`], [`Cache::deposits`], [`Cache::forget_deposit`] | the first stands in a file |
 //! | second copies | [`Cache::publish`] | nobody misses them: the database has the first |
 //!
@@ -25,6 +26,7 @@ mod link;
 mod marks;
 mod one_time;
 mod settings;
+mod waiting;
 
 use std::sync::Arc;
 

@@ -145,7 +145,7 @@ impl Local {
                     vault: self.vault,
                     providers: self.providers,
                     accounts: self.accounts,
-                    settings: mapping::api(settings, self.admin_token),
+                    settings: mapping::api(settings, self.admin_token, self.address),
                     health: api::Health::default(),
                 },
                 self.listener,

@@ -1,5 +1,6 @@
 //! The settings as each crate wants them.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use api::{ApiSettings, FacturifyAccount, Network, RateLimits};
@@ -14,6 +15,8 @@ use providers::{
 use queue::{ConnectOptions, QueueName, QueueSettings, Queues};
 use secrecy::{ExposeSecret as _, SecretString};
 use store::{Retention, Store, StoreOptions};
+
+use crate::remote::url_of;
 
 /// The longest `wait` of a request is 60 s; what comes before and after it has this long.
 const BESIDE_THE_WAIT: Duration = Duration::from_secs(15);
@@ -66,25 +69,10 @@ pub(crate) fn providers(settings: &Settings) -> ProviderSettings {
     ProviderSettings {
         timeout: settings.worker.provider_timeout,
         connect_timeout,
-        meta: MetaSettings {
-            base_url: meta.base_url,
-            graph_version: meta.graph_version,
-            app_id: meta.app_id,
-            app_secret: meta.app_secret,
-        },
-        instagram: InstagramSettings {
-            base_url: instagram.base_url,
-        },
-        tiktok: TikTokSettings {
-            base_url: tiktok.base_url,
-            client_key: tiktok.client_key,
-            client_secret: tiktok.client_secret,
-        },
-        tiktok_business: TikTokBusinessSettings {
-            base_url: tiktok_business.base_url,
-            app_id: tiktok_business.app_id,
-            app_secret: tiktok_business.app_secret,
-        },
+        meta: self::meta(meta),
+        instagram: self::instagram(instagram),
+        tiktok: self::tiktok(tiktok),
+        tiktok_business: self::tiktok_business(tiktok_business),
         tiktok_legacy: TikTokLegacySettings {
             base_url: tiktok_legacy.base_url,
         },
@@ -97,6 +85,49 @@ pub(crate) fn providers(settings: &Settings) -> ProviderSettings {
             .map(|(name, described)| (name, self::oauth2(described)))
             .collect(),
         allow_private,
+    }
+}
+
+fn meta(meta: config::Meta) -> MetaSettings {
+    MetaSettings {
+        base_url: meta.base_url,
+        graph_version: meta.graph_version,
+        app_id: meta.app_id,
+        app_secret: meta.app_secret,
+        authorize_url: meta.authorize_url,
+        scopes: meta.scopes,
+        whatsapp_config: meta.whatsapp_config_id,
+    }
+}
+
+fn instagram(instagram: config::Instagram) -> InstagramSettings {
+    InstagramSettings {
+        base_url: instagram.base_url,
+        authorize_url: instagram.authorize_url,
+        code_url: instagram.code_url,
+        app_id: instagram.app_id,
+        app_secret: instagram.app_secret,
+        scopes: instagram.scopes,
+    }
+}
+
+fn tiktok(tiktok: config::TikTok) -> TikTokSettings {
+    TikTokSettings {
+        base_url: tiktok.base_url,
+        client_key: tiktok.client_key,
+        client_secret: tiktok.client_secret,
+        authorize_url: tiktok.authorize_url,
+        scopes: tiktok.scopes,
+    }
+}
+
+fn tiktok_business(business: config::TikTokBusiness) -> TikTokBusinessSettings {
+    TikTokBusinessSettings {
+        base_url: business.base_url,
+        app_id: business.app_id,
+        app_secret: business.app_secret,
+        authorize_url: business.authorize_url,
+        scopes: business.scopes,
     }
 }
 
@@ -133,6 +164,11 @@ fn oauth2(described: config::OAuth2) -> OAuth2Settings {
             config::Rotation::Never => TokenRotation::Never,
         }),
         default_expires_in: described.default_expires_in,
+        authorize_url: described.authorize_url,
+        scopes: described.scopes,
+        authorize_params: described.authorize_params,
+        pkce: described.pkce,
+        account: described.account,
         errors: ErrorWords {
             reauth: described.reauth_errors,
             misconfigured: described.misconfigured_errors,
@@ -188,12 +224,19 @@ pub(crate) fn scheduler(settings: &Settings, store: Store, queues: Queues) -> sc
     }
 }
 
-/// For `api`.
-pub(crate) fn api(settings: &Settings, admin_token: SecretString) -> ApiSettings {
+/// For `api` that listens at this address. One that only this machine reaches needs no
+/// public address.
+pub(crate) fn api(
+    settings: &Settings,
+    admin_token: SecretString,
+    address: SocketAddr,
+) -> ApiSettings {
+    let own = || address.ip().is_loopback().then(|| url_of(address));
     let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     ApiSettings {
         app_name: settings.app_name.clone(),
-        public_url: settings.api.public_url.clone(),
+        public_url: settings.api.public_url.clone().or_else(own),
+        connect_link_ttl: settings.api.connect_link_expires_in,
         rate_limits: RateLimits {
             auth_per_minute: settings.api.rate_limit.auth_per_minute,
             token_reads_per_minute: settings.api.rate_limit.token_reads_per_minute,

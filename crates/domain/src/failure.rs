@@ -94,6 +94,8 @@ pub mod reason {
     pub const REDIRECTED: &str = "redirected";
     /// Another call with the same key to the same address is still running.
     pub const BUSY: &str = "busy";
+    /// The code of a consent was used, expired, or never given.
+    pub const CODE_REFUSED: &str = "code_refused";
     /// An answer that the contract does not know.
     pub const UNKNOWN_ANSWER: &str = "unknown_answer";
     /// No answer within the time-out.

@@ -4,6 +4,7 @@
 //! one, a page's token is derived anew, and a token that never ends is only
 //! looked at.
 
+mod connect;
 mod import;
 
 use std::slice::from_ref;
@@ -18,8 +19,8 @@ use crate::http::Http;
 use crate::meta::graph::Graph;
 use crate::meta::keeper::{Keeper, is_mismatch, unchanged};
 use crate::{
-    Accepted, Call, FieldError, ImportRequest, MetaSettings, Provider, RefreshError, Refusal,
-    Rotation, SettingsError,
+    Accepted, Call, Connect, FieldError, ImportRequest, MetaSettings, Provider, RefreshError,
+    Refusal, Rotation, SettingsError,
 };
 
 static NAME: ProviderName = ProviderName::from_static("facebook");
@@ -32,6 +33,8 @@ const USER_ACCESS_TOKEN: &str = "user_access_token";
 pub(crate) struct Facebook {
     http: Http,
     graph: Graph,
+    /// What people are asked for.
+    scopes: Vec<String>,
 }
 
 impl Facebook {
@@ -39,8 +42,22 @@ impl Facebook {
     ///
     /// [`SettingsError`] for an address or a version that cannot be asked.
     pub(crate) fn new(http: Http, settings: MetaSettings) -> Result<Self, SettingsError> {
+        let scopes = settings.scopes.clone();
         let graph = Graph::new(settings)?;
-        Ok(Self { http, graph })
+        Ok(Self {
+            http,
+            graph,
+            scopes,
+        })
+    }
+
+    fn dialogue<'a>(&'a self, call: &'a Call<'a>) -> Dialogue<'a> {
+        Dialogue {
+            http: &self.http,
+            provider: &NAME,
+            call,
+            app_secrets: self.graph.app_secret().map_or(&[], from_ref),
+        }
     }
 }
 
@@ -66,19 +83,17 @@ impl Provider for Facebook {
         self.graph.missing_settings()
     }
 
+    fn connect(&self) -> Option<&dyn Connect> {
+        Some(self)
+    }
+
     fn accept(&self, import: &ImportRequest) -> Result<Accepted, Vec<FieldError>> {
         let accepted = import::accept(import)?;
         Ok(accepted.warned_of(&self.missing_settings()))
     }
 
     async fn refresh(&self, call: &Call<'_>) -> Result<FreshTokens, RefreshError> {
-        let dialogue = Dialogue {
-            http: &self.http,
-            provider: &NAME,
-            call,
-            app_secrets: self.graph.app_secret().map_or(&[], from_ref),
-        };
-        let Some(graph) = self.graph.call(dialogue) else {
+        let Some(graph) = self.graph.call(self.dialogue(call)) else {
             return Err(Refusal::not_configured(&NAME));
         };
         let Some(token) = &call.grant.access_token else {

@@ -4,14 +4,14 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Request, Response, retry};
+use reqwest::{Body, Client, ClientBuilder, Request, Response, retry};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
-use url::{Host, Url};
+use url::{Host, Url, form_urlencoded};
 
 use crate::egress::Guarded;
 use crate::{BoxError, EgressRefusal, SettingsError};
@@ -175,6 +175,16 @@ pub(crate) fn bearer(token: &SecretString) -> Option<HeaderValue> {
     let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).ok()?;
     value.set_sensitive(true);
     Some(value)
+}
+
+/// Gives a request a form as its body.
+pub(crate) fn form(request: &mut Request, fields: &[(&str, &str)]) {
+    let body = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(fields)
+        .finish();
+    let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+    request.headers_mut().insert(CONTENT_TYPE, form);
+    *request.body_mut() = Some(Body::from(body));
 }
 
 /// The address of `setting` without its final slash.

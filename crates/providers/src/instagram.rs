@@ -1,5 +1,7 @@
 //! Instagram Login (contracts §2): a living token that is a day old is exchanged
-//! for one of 60 more days; nothing is spent, and no app is named.
+//! for one of 60 more days; nothing is spent, and only a consent names an app.
+
+mod connect;
 
 use std::time::Duration;
 
@@ -13,14 +15,15 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
+use crate::connect::page;
 use crate::dialogue::Dialogue;
 use crate::http::{Answer, Http, base_url};
 use crate::json::{lifetime, secret};
 use crate::meta::import;
 use crate::meta::matrix::{MATRIX, facts};
 use crate::{
-    Accepted, Call, FieldError, ImportRequest, InstagramSettings, Provider, RefreshError, Refusal,
-    Rotation, SettingsError,
+    Accepted, Call, Connect, FieldError, ImportRequest, InstagramSettings, Provider, RefreshError,
+    Refusal, Rotation, SettingsError,
 };
 
 static NAME: ProviderName = ProviderName::from_static("instagram");
@@ -35,15 +38,30 @@ const MIN_AGE: Duration = Duration::from_hours(24);
 pub(crate) struct Instagram {
     http: Http,
     base: String,
+    page: Url,
+    code_url: Url,
+    app_id: Option<String>,
+    app_secret: Option<SecretString>,
+    scopes: Vec<String>,
 }
 
 impl Instagram {
     /// # Errors
     ///
     /// [`SettingsError`] for an address that cannot be asked.
-    pub(crate) fn new(http: Http, settings: &InstagramSettings) -> Result<Self, SettingsError> {
+    pub(crate) fn new(http: Http, settings: InstagramSettings) -> Result<Self, SettingsError> {
         let base = base_url("INSTAGRAM_BASE_URL", &settings.base_url)?;
-        Ok(Self { http, base })
+        Ok(Self {
+            http,
+            base,
+            page: page("INSTAGRAM_AUTHORIZE_URL", &settings.authorize_url)?,
+            code_url: page("INSTAGRAM_CODE_URL", &settings.code_url)?,
+            app_id: settings.app_id.filter(|id| !id.is_empty()),
+            app_secret: settings
+                .app_secret
+                .filter(|secret| !secret.expose_secret().is_empty()),
+            scopes: settings.scopes,
+        })
     }
 }
 
@@ -64,6 +82,10 @@ impl Provider for Instagram {
 
     fn window(&self, _: &Grant, _: Option<Duration>) -> Window {
         Window::SIXTY_DAYS
+    }
+
+    fn connect(&self) -> Option<&dyn Connect> {
+        Some(self)
     }
 
     fn accept(&self, import: &ImportRequest) -> Result<Accepted, Vec<FieldError>> {

@@ -9,6 +9,7 @@
 //! OAuth 2.0 providers are described by data, in the settings or in the catalogue;
 //! `docs/a-new-provider.md` tells how to add either kind.
 
+mod connect;
 mod delay;
 mod dialogue;
 mod egress;
@@ -36,6 +37,7 @@ mod tiktok_legacy;
 mod token_pair;
 mod whatsapp;
 
+pub use connect::{Asking, Connect, Connected, Granted, SameAccount};
 pub use egress::{Egress, EgressRefusal, Post, PostError, Posted, check_target};
 pub use error::{BoxError, RefreshError, Refusal};
 pub use facturify::{FACTURIFY_OF_SETTINGS, facturify_anew, is_facturify_anew};

@@ -3,6 +3,8 @@
 
 mod answer;
 mod catalogue;
+mod connect;
+mod consent;
 mod description;
 mod matrix;
 mod request;
@@ -11,12 +13,12 @@ mod settings;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{FreshTokens, Grant, ProviderName, Window};
+use domain::{FreshTokens, Grant, Lifetime, ProviderName, Window};
 
 use crate::dialogue::Dialogue;
 use crate::http::{Answer, Http};
 use crate::{
-    Accepted, Call, FieldError, ImportRequest, Provider, RefreshError, Refusal, Rotation,
+    Accepted, Call, Connect, FieldError, ImportRequest, Provider, RefreshError, Refusal, Rotation,
     SettingsError, token_pair,
 };
 
@@ -85,6 +87,10 @@ impl Provider for OAuth2 {
         Window::GENERIC
     }
 
+    fn connect(&self) -> Option<&dyn Connect> {
+        Some(self)
+    }
+
     /// An `external_id` is kept for people: no standard says where an answer names
     /// the account.
     fn accept(&self, import: &ImportRequest) -> Result<Accepted, Vec<FieldError>> {
@@ -93,7 +99,11 @@ impl Provider for OAuth2 {
 
     async fn refresh(&self, call: &Call<'_>) -> Result<FreshTokens, RefreshError> {
         let Some(refresh_token) = &call.grant.refresh_token else {
-            return Err(Refusal::no_material(&self.name));
+            return match (&call.grant.access_token, call.access_expires_at) {
+                // A consent brought no more: it lasts until somebody takes it back.
+                (Some(_), None) => Ok(FreshTokens::unchanged(Lifetime::Never)),
+                _ => Err(Refusal::no_material(&self.name)),
+            };
         };
         let app = &self.described.app;
         let dialogue = Dialogue {

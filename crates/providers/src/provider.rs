@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{ChannelState, FreshTokens, Grant, ProviderName, Timestamp, Window};
 
-use crate::{Accepted, FieldError, ImportRequest, RefreshError};
+use crate::{Accepted, Connect, FieldError, ImportRequest, RefreshError};
 
 /// A kind of provider: how its credentials are imported, kept fresh, and refused.
 #[async_trait]
@@ -33,6 +33,11 @@ pub trait Provider: Send + Sync + Debug {
     /// Settings without which a refresh is refused as misconfigured; empty if none is missing.
     fn missing_settings(&self) -> Vec<&'static str> {
         Vec::new()
+    }
+
+    /// How people connect its accounts; `None` if they can only be imported.
+    fn connect(&self) -> Option<&dyn Connect> {
+        None
     }
 
     /// Checks the `credentials` object of an import; nobody is asked.

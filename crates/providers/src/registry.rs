@@ -46,12 +46,12 @@ impl Providers {
         let mut all: Vec<Arc<dyn Provider>> = vec![
             Arc::new(Facebook::new(http.clone(), settings.meta.clone())?),
             Arc::new(WhatsApp::new(http.clone(), settings.meta)?),
-            Arc::new(Instagram::new(http.clone(), &settings.instagram)?),
+            Arc::new(Instagram::new(http.clone(), settings.instagram)?),
             Arc::new(TikTokBusiness::new(http.clone(), settings.tiktok_business)?),
             Arc::new(TikTokLegacy::new(
                 http.clone(),
                 &settings.tiktok_legacy,
-                settings.tiktok.client_key.clone(),
+                &settings.tiktok,
             )?),
             Arc::new(TikTok::new(http.clone(), settings.tiktok)?),
             Arc::new(Facturify::new(http.clone(), settings.facturify)?),

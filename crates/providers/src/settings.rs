@@ -7,6 +7,9 @@ use secrecy::SecretString;
 
 use crate::oauth2::OAuth2Settings;
 
+/// Where people agree at TikTok, for either of its APIs.
+const TIKTOK_PAGE: &str = "https://www.tiktok.com/v2/auth/authorize/";
+
 /// Settings of all providers; `default` is production without any credentials.
 #[derive(Clone, Debug)]
 pub struct ProviderSettings {
@@ -45,13 +48,29 @@ pub struct MetaSettings {
     pub app_id: Option<String>,
     /// `META_APP_SECRET`.
     pub app_secret: Option<SecretString>,
+    /// Where people agree; `None` is the page of Facebook Login in that version.
+    pub authorize_url: Option<String>,
+    /// What people are asked for.
+    pub scopes: Vec<String>,
+    /// `WHATSAPP_CONFIG_ID`: the configuration under which businesses agree.
+    pub whatsapp_config: Option<String>,
 }
 
-/// Instagram Login: its tokens need no app.
+/// Instagram Login: its tokens need no app, but people agree to one.
 #[derive(Clone, Debug)]
 pub struct InstagramSettings {
     /// Replaces `https://graph.instagram.com`; https, or http on a loopback address.
     pub base_url: String,
+    /// Where people agree.
+    pub authorize_url: String,
+    /// Where a code is exchanged, which is another address than all others.
+    pub code_url: String,
+    /// `INSTAGRAM_APP_ID`; not the one of [`MetaSettings`].
+    pub app_id: Option<String>,
+    /// `INSTAGRAM_APP_SECRET`.
+    pub app_secret: Option<SecretString>,
+    /// What people are asked for.
+    pub scopes: Vec<String>,
 }
 
 /// The TikTok app.
@@ -63,6 +82,10 @@ pub struct TikTokSettings {
     pub client_key: Option<String>,
     /// `TIKTOK_CLIENT_SECRET`.
     pub client_secret: Option<SecretString>,
+    /// Where people agree.
+    pub authorize_url: String,
+    /// What people are asked for.
+    pub scopes: Vec<String>,
 }
 
 /// The app at TikTok's API for Business; not the one of [`TikTokSettings`].
@@ -74,6 +97,10 @@ pub struct TikTokBusinessSettings {
     pub app_id: Option<String>,
     /// `TIKTOK_APP_SECRET`.
     pub app_secret: Option<SecretString>,
+    /// Where people agree.
+    pub authorize_url: String,
+    /// What people are asked for.
+    pub scopes: Vec<String>,
 }
 
 /// TikTok's first OAuth.
@@ -178,6 +205,9 @@ impl Default for MetaSettings {
             graph_version: "v25.0".to_owned(),
             app_id: None,
             app_secret: None,
+            authorize_url: None,
+            scopes: vec!["public_profile".to_owned(), "pages_show_list".to_owned()],
+            whatsapp_config: None,
         }
     }
 }
@@ -186,6 +216,11 @@ impl Default for InstagramSettings {
     fn default() -> Self {
         Self {
             base_url: "https://graph.instagram.com".to_owned(),
+            authorize_url: "https://www.instagram.com/oauth/authorize".to_owned(),
+            code_url: "https://api.instagram.com/oauth/access_token".to_owned(),
+            app_id: None,
+            app_secret: None,
+            scopes: vec!["instagram_business_basic".to_owned()],
         }
     }
 }
@@ -196,6 +231,8 @@ impl Default for TikTokBusinessSettings {
             base_url: "https://business-api.tiktok.com".to_owned(),
             app_id: None,
             app_secret: None,
+            authorize_url: TIKTOK_PAGE.to_owned(),
+            scopes: vec!["user.info.basic".to_owned()],
         }
     }
 }
@@ -214,6 +251,8 @@ impl Default for TikTokSettings {
             base_url: "https://open.tiktokapis.com".to_owned(),
             client_key: None,
             client_secret: None,
+            authorize_url: TIKTOK_PAGE.to_owned(),
+            scopes: vec!["user.info.basic".to_owned()],
         }
     }
 }

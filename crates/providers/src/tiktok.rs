@@ -1,6 +1,7 @@
 //! TikTok for Developers, OAuth v2 (contracts §4.1): every refresh spends the
 //! refresh token.
 
+mod connect;
 mod matrix;
 
 use std::slice::from_ref;
@@ -8,17 +9,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{FreshTokens, Grant, ProviderName, Window};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
-use reqwest::{Body, Method, Request};
+use reqwest::header::{ACCEPT, HeaderValue};
+use reqwest::{Method, Request};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
-use url::{Url, form_urlencoded};
+use url::Url;
 
+use crate::connect::page;
 use crate::dialogue::Dialogue;
-use crate::http::{Answer, Http, base_url};
+use crate::http::{Answer, Http, base_url, form};
 use crate::json::{lifetime, seconds, secret, text};
 use crate::{
-    Accepted, Call, FieldError, ImportRequest, Provider, RefreshError, Refusal, Rotation,
+    Accepted, Call, Connect, FieldError, ImportRequest, Provider, RefreshError, Refusal, Rotation,
     SettingsError, TikTokSettings, token_pair,
 };
 
@@ -35,6 +37,8 @@ const WINDOW: Window = Window::margin(Duration::from_mins(30), Duration::from_mi
 pub(crate) struct TikTok {
     http: Http,
     token_url: Url,
+    page: Url,
+    scopes: Vec<String>,
     client_key: Option<String>,
     client_secret: Option<SecretString>,
 }
@@ -48,6 +52,8 @@ impl TikTok {
         let token_url = format!("{base}{TOKEN_PATH}");
         Ok(Self {
             http,
+            page: page("TIKTOK_AUTHORIZE_URL", &settings.authorize_url)?,
+            scopes: settings.scopes,
             token_url: Url::parse(&token_url).expect("a path after an address is an address"),
             client_key: settings.client_key.filter(|key| !key.is_empty()),
             client_secret: settings
@@ -58,18 +64,18 @@ impl TikTok {
 
     /// The form of §4.1 and nothing else: no `client_id`, no scope.
     fn request(&self, key: &str, secret: &SecretString, refresh_token: &SecretString) -> Request {
-        let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("client_key", key)
-            .append_pair("client_secret", secret.expose_secret())
-            .append_pair("grant_type", "refresh_token")
-            .append_pair("refresh_token", refresh_token.expose_secret())
-            .finish();
         let mut request = Request::new(Method::POST, self.token_url.clone());
-        let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
-        request.headers_mut().insert(CONTENT_TYPE, form_type);
+        form(
+            &mut request,
+            &[
+                ("client_key", key),
+                ("client_secret", secret.expose_secret()),
+                ("grant_type", "refresh_token"),
+                ("refresh_token", refresh_token.expose_secret()),
+            ],
+        );
         let json = HeaderValue::from_static("application/json");
         request.headers_mut().insert(ACCEPT, json);
-        *request.body_mut() = Some(Body::from(form));
         request
     }
 }
@@ -99,6 +105,10 @@ impl Provider for TikTok {
             .is_none()
             .then_some("TIKTOK_CLIENT_SECRET");
         key.into_iter().chain(secret).collect()
+    }
+
+    fn connect(&self) -> Option<&dyn Connect> {
+        Some(self)
     }
 
     fn accept(&self, import: &ImportRequest) -> Result<Accepted, Vec<FieldError>> {

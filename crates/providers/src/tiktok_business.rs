@@ -1,6 +1,7 @@
 //! TikTok's API for Business (contracts §4.2): accounts, whose every refresh spends
 //! the refresh token, and advertisers, whose tokens never end.
 
+mod connect;
 mod import;
 mod matrix;
 
@@ -15,15 +16,19 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 
+use crate::connect::page;
 use crate::dialogue::Dialogue;
 use crate::http::{Answer, Http, base_url};
 use crate::json::{lifetime, seconds, secret, text};
 use crate::{
-    Accepted, Call, FieldError, ImportRequest, Provider, RefreshError, Refusal, Rotation,
+    Accepted, Call, Connect, FieldError, ImportRequest, Provider, RefreshError, Refusal, Rotation,
     SettingsError, TikTokBusinessSettings,
 };
 
 static NAME: ProviderName = ProviderName::from_static("tiktok_business");
+
+/// The final slash is part of the address.
+const CODE_PATH: &str = "/open_api/v1.3/tt_user/oauth2/token/";
 
 /// The final slash is part of the address.
 const TOKEN_PATH: &str = "/open_api/v1.3/tt_user/oauth2/refresh_token/";
@@ -36,6 +41,9 @@ const WINDOW: Window = Window::margin(Duration::from_hours(3), Duration::from_mi
 pub(crate) struct TikTokBusiness {
     http: Http,
     token_url: Url,
+    code_url: Url,
+    page: Url,
+    scopes: Vec<String>,
     app_id: Option<String>,
     app_secret: Option<SecretString>,
 }
@@ -46,10 +54,15 @@ impl TikTokBusiness {
     /// [`SettingsError`] for an address that cannot be asked.
     pub(crate) fn new(http: Http, settings: TikTokBusinessSettings) -> Result<Self, SettingsError> {
         let base = base_url("TIKTOK_BUSINESS_BASE_URL", &settings.base_url)?;
-        let token_url = format!("{base}{TOKEN_PATH}");
+        let at = |path| {
+            Url::parse(&format!("{base}{path}")).expect("a path after an address is an address")
+        };
         Ok(Self {
             http,
-            token_url: Url::parse(&token_url).expect("a path after an address is an address"),
+            token_url: at(TOKEN_PATH),
+            code_url: at(CODE_PATH),
+            page: page("TIKTOK_BUSINESS_AUTHORIZE_URL", &settings.authorize_url)?,
+            scopes: settings.scopes,
             app_id: settings.app_id.filter(|id| !id.is_empty()),
             app_secret: settings
                 .app_secret
@@ -96,6 +109,10 @@ impl Provider for TikTokBusiness {
         let id = self.app_id.is_none().then_some("TIKTOK_APP_ID");
         let secret = self.app_secret.is_none().then_some("TIKTOK_APP_SECRET");
         id.into_iter().chain(secret).collect()
+    }
+
+    fn connect(&self) -> Option<&dyn Connect> {
+        Some(self)
     }
 
     fn accept(&self, import: &ImportRequest) -> Result<Accepted, Vec<FieldError>> {

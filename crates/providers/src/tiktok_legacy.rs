@@ -1,6 +1,7 @@
 //! TikTok's first OAuth (contracts §4.3), which ended for web apps in 2024: only for
 //! who asks for it by its name. Every refresh may spend the refresh token.
 
+mod connect;
 mod matrix;
 
 use std::time::Duration;
@@ -17,11 +18,17 @@ use crate::dialogue::Dialogue;
 use crate::http::{Answer, Http, base_url};
 use crate::json::{lifetime, seconds, secret, text};
 use crate::{
-    Accepted, Call, FieldError, ImportRequest, Provider, RefreshError, Refusal, Rotation,
-    SettingsError, TikTokLegacySettings, token_pair,
+    Accepted, Call, Connect, FieldError, ImportRequest, Provider, RefreshError, Refusal, Rotation,
+    SettingsError, TikTokLegacySettings, TikTokSettings, token_pair,
 };
 
 static NAME: ProviderName = ProviderName::from_static("tiktok_legacy");
+
+/// The final slash is part of the address.
+const CODE_PATH: &str = "/oauth/access_token/";
+
+/// Where people agree, at the same address.
+const PAGE_PATH: &str = "/platform/oauth/connect/";
 
 /// The final slash is part of the address.
 const TOKEN_PATH: &str = "/oauth/refresh_token/";
@@ -34,11 +41,16 @@ const WINDOW: Window = Window::margin(Duration::from_hours(3), Duration::from_mi
 pub(crate) struct TikTokLegacy {
     http: Http,
     token_url: Url,
+    code_url: Url,
+    page: Url,
     client_key: Option<String>,
+    /// Only a code needs it.
+    client_secret: Option<SecretString>,
+    scopes: Vec<String>,
 }
 
 impl TikTokLegacy {
-    /// `client_key` is that of the provider `tiktok`.
+    /// `app` has the key, the secret and the scopes of the provider `tiktok`.
     ///
     /// # Errors
     ///
@@ -46,18 +58,27 @@ impl TikTokLegacy {
     pub(crate) fn new(
         http: Http,
         settings: &TikTokLegacySettings,
-        client_key: Option<String>,
+        app: &TikTokSettings,
     ) -> Result<Self, SettingsError> {
         let base = base_url("TIKTOK_LEGACY_BASE_URL", &settings.base_url)?;
-        let token_url = format!("{base}{TOKEN_PATH}");
+        let at = |path| {
+            Url::parse(&format!("{base}{path}")).expect("a path after an address is an address")
+        };
         Ok(Self {
             http,
-            token_url: Url::parse(&token_url).expect("a path after an address is an address"),
-            client_key: client_key.filter(|key| !key.is_empty()),
+            token_url: at(TOKEN_PATH),
+            code_url: at(CODE_PATH),
+            page: at(PAGE_PATH),
+            client_key: app.client_key.clone().filter(|key| !key.is_empty()),
+            client_secret: app
+                .client_secret
+                .clone()
+                .filter(|secret| !secret.expose_secret().is_empty()),
+            scopes: app.scopes.clone(),
         })
     }
 
-    /// Everything stands in the query; no secret of the app is sent.
+    /// Everything stands in the query; a refresh sends no secret of the app.
     fn request(&self, key: &str, refresh_token: &SecretString) -> Request {
         let mut url = self.token_url.clone();
         url.query_pairs_mut()
@@ -94,6 +115,10 @@ impl Provider for TikTokLegacy {
     fn missing_settings(&self) -> Vec<&'static str> {
         let key = self.client_key.is_none().then_some("TIKTOK_CLIENT_KEY");
         key.into_iter().collect()
+    }
+
+    fn connect(&self) -> Option<&dyn Connect> {
+        Some(self)
     }
 
     fn accept(&self, import: &ImportRequest) -> Result<Accepted, Vec<FieldError>> {

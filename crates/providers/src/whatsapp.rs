@@ -1,6 +1,8 @@
 //! WhatsApp's Cloud API (contracts §3): it has no refresh of its own. Its tokens are
 //! those of system users, for ever or for 60 days, or of persons; a look decides.
 
+mod connect;
+
 use std::slice::from_ref;
 use std::time::Duration;
 
@@ -13,8 +15,8 @@ use crate::meta::graph::Graph;
 use crate::meta::import;
 use crate::meta::keeper::Keeper;
 use crate::{
-    Accepted, Call, FieldError, ImportRequest, MetaSettings, Provider, RefreshError, Refusal,
-    Rotation, SettingsError,
+    Accepted, Call, Connect, FieldError, ImportRequest, MetaSettings, Provider, RefreshError,
+    Refusal, Rotation, SettingsError,
 };
 
 static NAME: ProviderName = ProviderName::from_static("whatsapp");
@@ -29,6 +31,8 @@ const KINDS: [(&str, GrantKind); 2] = [
 pub(crate) struct WhatsApp {
     http: Http,
     graph: Graph,
+    /// The configuration under which businesses agree.
+    config: Option<String>,
 }
 
 impl WhatsApp {
@@ -36,8 +40,22 @@ impl WhatsApp {
     ///
     /// [`SettingsError`] for an address or a version that cannot be asked.
     pub(crate) fn new(http: Http, settings: MetaSettings) -> Result<Self, SettingsError> {
+        let config = settings.whatsapp_config.clone();
         let graph = Graph::new(settings)?;
-        Ok(Self { http, graph })
+        Ok(Self {
+            http,
+            graph,
+            config: config.filter(|id| !id.is_empty()),
+        })
+    }
+
+    fn dialogue<'a>(&'a self, call: &'a Call<'a>) -> Dialogue<'a> {
+        Dialogue {
+            http: &self.http,
+            provider: &NAME,
+            call,
+            app_secrets: self.graph.app_secret().map_or(&[], from_ref),
+        }
     }
 }
 
@@ -64,6 +82,10 @@ impl Provider for WhatsApp {
         self.graph.missing_settings()
     }
 
+    fn connect(&self) -> Option<&dyn Connect> {
+        Some(self)
+    }
+
     fn accept(&self, import: &ImportRequest) -> Result<Accepted, Vec<FieldError>> {
         let accepted = import::accept(import, &KINDS)?;
         Ok(accepted.warned_of(&self.missing_settings()))
@@ -76,13 +98,7 @@ impl Provider for WhatsApp {
             external_id: None,
             ..*call
         };
-        let dialogue = Dialogue {
-            http: &self.http,
-            provider: &NAME,
-            call,
-            app_secrets: self.graph.app_secret().map_or(&[], from_ref),
-        };
-        let Some(graph) = self.graph.call(dialogue) else {
+        let Some(graph) = self.graph.call(self.dialogue(call)) else {
             return Err(Refusal::not_configured(&NAME));
         };
         let Some(token) = &call.grant.access_token else {

@@ -1,4 +1,4 @@
-//! Marks and copies.
+//! Marks, copies, and what waits for a word.
 
 use std::time::Duration;
 
@@ -42,5 +42,32 @@ async fn a_copy_ends_with_what_it_is_a_copy_of() {
     let ttl = bench.ttl_of_the_only_key().await;
     assert!((1..=240_000).contains(&ttl), "{ttl}");
     publish(0).await.unwrap();
+    assert_eq!(bench.keys().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_waits_is_the_latest_and_ends_once() {
+    let bench = Bench::new().await;
+    let wait = |subject, data| bench.cache.let_wait("account", subject, data, DAY);
+    let waiting = async |subject: &str| {
+        let found = bench.cache.waiting::<u32>("account", subject).await;
+        found.unwrap()
+    };
+
+    wait("channel", &1).await.unwrap();
+    wait("channel", &2).await.unwrap();
+    let (found, other) = (waiting("channel").await, waiting("other").await);
+    let ends = (0..50).map(|_| bench.cache.end_waiting("account", "channel"));
+    let ended = join_all(ends).await;
+
+    assert_eq!((found, other), (Some(2), None));
+    assert_eq!(
+        ended
+            .into_iter()
+            .filter(|ended| *ended.as_ref().unwrap())
+            .count(),
+        1
+    );
+    assert_eq!(waiting("channel").await, None);
     assert_eq!(bench.keys().await, Vec::<String>::new());
 }

@@ -70,7 +70,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
         vault,
         providers: parts::open_providers(&loaded)?,
         accounts: accounts.clone(),
-        settings: mapping::api(&loaded.settings, admin_token),
+        settings: mapping::api(&loaded.settings, admin_token, listener.local_addr()?),
         health: api::Health::default(),
     };
     say(format_args!(

@@ -1,5 +1,6 @@
 //! `tokenfleet channel`: grants, and refreshing them.
 
+mod connect;
 mod import;
 
 use std::process::ExitCode;
@@ -17,7 +18,9 @@ Examples:
   tokenfleet channel import acme --provider tiktok --name \"Acme on TikTok\" --credentials grant.json
   tokenfleet channel import acme --provider facturify --name Facturas --credentials - <<< \\
       '{\"api_key\": \"…\", \"api_secret\": \"…\"}'
+  tokenfleet channel connect acme --provider tiktok --name \"Acme on TikTok\"
   tokenfleet channel list acme --state needs_reauth
+  tokenfleet channel connect acme --channel channel_123
   tokenfleet channel refresh acme channel_123
   tokenfleet channel refresh acme                 all that need it
   tokenfleet channel refresh acme channel_123 --later 30m
@@ -65,6 +68,10 @@ pub(crate) struct Args {
 enum Action {
     /// Import a grant
     Import(import::Args),
+    /// Make a link with which somebody connects an account, or a channel again
+    Connect(connect::Args),
+    /// Show the account that was connected again and waits for an owner's word, or give it
+    Account(connect::Account),
     /// List channels
     List(List),
     /// List channels whose token ends soon
@@ -163,6 +170,8 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     let server = Remote::new(global, &args.server)?;
     match args.action {
         Action::Import(new) => new.run(&server).await?,
+        Action::Connect(link) => link.run(&server).await?,
+        Action::Account(account) => account.run(&server).await?,
         Action::List(list) => list.run(&server).await?,
         Action::Expiring { tenant, within } => {
             let query = [("refresh_before_minutes", within.map(|m| m.to_string()))];

@@ -96,6 +96,7 @@ pub(crate) fn settings(simulator: &Running) -> Vec<(&'static str, String)> {
     let mut settings = seeds(simulator);
     settings.extend(others(simulator));
     settings.extend(oauth2(simulator));
+    settings.extend(consent(simulator));
     settings
 }
 
@@ -140,6 +141,58 @@ fn others(simulator: &Running) -> Vec<(&'static str, String)> {
         ),
         // A tenant's service token may only point to loopback if private addresses are allowed.
         ("TOKENFLEET_PROVIDERS__ALLOW_PRIVATE", "true".to_owned()),
+    ]
+}
+
+/// Where people agree, and what only an agreement needs.
+fn consent(simulator: &Running) -> Vec<(&'static str, String)> {
+    let at = |provider, path| format!("{}{path}", simulator.base_url(provider));
+    let authorize = |name| at(name, "/authorize");
+    let account = || "user_id".to_owned();
+    let [demo, body, json] = ["oauth2:demo", "oauth2:demo_body", "oauth2:demo_json"].map(authorize);
+    vec![
+        ("META_AUTHORIZE_URL", at("facebook", "/v25.0/dialog/oauth")),
+        (
+            "WHATSAPP_CONFIG_ID",
+            simulator::WHATSAPP_CONFIG_ID.to_owned(),
+        ),
+        (
+            "INSTAGRAM_AUTHORIZE_URL",
+            at("instagram", "/oauth/authorize"),
+        ),
+        ("INSTAGRAM_CODE_URL", at("instagram", "/oauth/access_token")),
+        ("INSTAGRAM_APP_ID", simulator::INSTAGRAM_APP_ID.to_owned()),
+        (
+            "INSTAGRAM_APP_SECRET",
+            simulator::INSTAGRAM_APP_SECRET.to_owned(),
+        ),
+        ("TIKTOK_AUTHORIZE_URL", at("tiktok", "/v2/auth/authorize/")),
+        (
+            "TIKTOK_BUSINESS_AUTHORIZE_URL",
+            at("tiktok_business", "/v2/auth/authorize/"),
+        ),
+        ("TOKENFLEET_PROVIDERS__OAUTH2__DEMO__AUTHORIZE_URL", demo),
+        ("TOKENFLEET_PROVIDERS__OAUTH2__DEMO__ACCOUNT", account()),
+        (
+            "TOKENFLEET_PROVIDERS__OAUTH2__DEMO_BODY__AUTHORIZE_URL",
+            body,
+        ),
+        (
+            "TOKENFLEET_PROVIDERS__OAUTH2__DEMO_BODY__ACCOUNT",
+            account(),
+        ),
+        (
+            "TOKENFLEET_PROVIDERS__OAUTH2__DEMO_BODY__PKCE",
+            "false".to_owned(),
+        ),
+        (
+            "TOKENFLEET_PROVIDERS__OAUTH2__DEMO_JSON__AUTHORIZE_URL",
+            json,
+        ),
+        (
+            "TOKENFLEET_PROVIDERS__OAUTH2__DEMO_JSON__ACCOUNT",
+            account(),
+        ),
     ]
 }
 

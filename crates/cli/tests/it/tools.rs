@@ -12,7 +12,7 @@ fn with_simulator() -> (Running, Site) {
     let site = Site::new();
     let simulator = site.start(
         &["simulate", "--bind", "127.0.0.1:0"],
-        "FACTURIFY_API_SECRET=",
+        "DEMO_JSON__ACCOUNT=",
     );
     let printed = simulator.said();
     let settings: Vec<&str> = printed.lines().filter(|line| line.contains('=')).collect();
@@ -185,6 +185,14 @@ fn tenants_channels_schedules_jobs_and_figures_are_commands() {
         attempts.as_array().is_some_and(|all| all.len() >= 2),
         "{attempts}"
     );
+
+    let link = ["channel", "connect", "acme", "--provider", "oauth2:demo"];
+    let opens = format!("{}/connect/oauth2:demo?token=", up.url());
+    assert!(site.ok(&link).starts_with(&opens));
+    let link = ["channel", "connect", "acme", "--channel", "facturas"];
+    assert!(site.refusal(&link).contains("provider"));
+    let account = ["channel", "account", "acme", "facturas"];
+    assert!(site.refusal(&account).contains("(404)"));
 
     let schedule = site.json(&["schedule", "set", "acme", "--every", "2h"]);
     assert_eq!(schedule["interval_minutes"], json!(120));

@@ -1,4 +1,6 @@
-//! The three questions that the Graph API is asked: contracts §1.1–§1.5.
+//! The questions that the Graph API is asked: contracts §1.1–§1.5, and for a code.
+
+use std::collections::BTreeSet;
 
 use domain::{FreshTokens, GrantKind, Lifetime, Timestamp, Verdict, reason};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -8,6 +10,7 @@ use serde_json::Value;
 use sha2::Sha256;
 use url::Url;
 
+use crate::connect::{Granted, page};
 use crate::dialogue::Dialogue;
 use crate::hex::hex;
 use crate::http::{Answer, base_url};
@@ -29,6 +32,8 @@ const ANSWERS_OF_PAGES: usize = 20;
 pub(crate) struct Graph {
     /// With the version, without a final slash.
     base: String,
+    /// Where people agree.
+    dialog: Url,
     app_id: Option<String>,
     app_secret: Option<SecretString>,
 }
@@ -48,6 +53,8 @@ pub(crate) struct Seen {
     pub(crate) owner: Option<String>,
     /// `Never`, `Until`, or `Unknown` if it did not say.
     pub(crate) lifetime: Lifetime,
+    /// The businesses whose WhatsApp it reaches.
+    pub(crate) businesses: Vec<String>,
 }
 
 #[derive(Clone, Copy)]
@@ -65,6 +72,10 @@ impl Graph {
         let version = settings.graph_version;
         let numbers = version.strip_prefix('v').unwrap_or_default();
         let plain = numbers.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        let dialog = match settings.authorize_url.as_deref() {
+            Some(set) => page("META_AUTHORIZE_URL", set)?,
+            None => page("META_GRAPH_VERSION", &usual_dialog(&version))?,
+        };
         let base = match (version.is_empty(), numbers.is_empty() || !plain) {
             (true, _) => base,
             (false, false) => format!("{base}/{version}"),
@@ -77,11 +88,17 @@ impl Graph {
         };
         Ok(Self {
             base,
+            dialog,
             app_id: settings.app_id.filter(|id| !id.is_empty()),
             app_secret: settings
                 .app_secret
                 .filter(|secret| !secret.expose_secret().is_empty()),
         })
+    }
+
+    /// The page where people agree.
+    pub(crate) const fn dialog(&self) -> &Url {
+        &self.dialog
     }
 
     /// The app's id, if it is set.
@@ -116,6 +133,22 @@ impl Graph {
 }
 
 impl GraphCall<'_> {
+    /// Exchanges a code for the first token, which may be short-lived.
+    pub(crate) async fn code(
+        &self,
+        granted: &Granted<'_>,
+    ) -> Result<(SecretString, Lifetime), RefreshError> {
+        let query = [
+            ("client_id", self.app.id),
+            ("client_secret", self.app.secret.expose_secret()),
+            ("redirect_uri", granted.redirect_uri),
+            ("code", granted.code.expose_secret()),
+        ];
+        let (answer, body) = self.ask("oauth/access_token", &query).await?;
+        let token = secret(&body, "access_token").ok_or_else(|| self.unknown(&answer, &body))?;
+        Ok((token, lifetime(&body, "expires_in")))
+    }
+
     /// Exchanges a living token for a fresh one (§1.1, §1.4).
     pub(crate) async fn exchange(
         &self,
@@ -277,11 +310,34 @@ impl Seen {
             kind,
             owner,
             lifetime,
+            businesses: businesses(data),
         }
     }
 
     fn is_over(&self, now: Timestamp) -> bool {
         matches!(self.lifetime, Lifetime::Until(end) if end <= now)
+    }
+}
+
+/// What a token's scopes for WhatsApp are limited to (§1.3, `granular_scopes`).
+fn businesses(data: &Value) -> Vec<String> {
+    let scopes = data.get("granular_scopes").and_then(Value::as_array);
+    let of_whatsapp = scopes.into_iter().flatten().filter(|scope| {
+        text(scope, "scope").is_some_and(|scope| scope.starts_with("whatsapp_business"))
+    });
+    let targets = of_whatsapp.filter_map(|scope| scope.get("target_ids")?.as_array());
+    let ids = targets.flatten().filter_map(Value::as_str);
+    ids.map(str::to_owned)
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
+}
+
+/// The page of Facebook Login in the version of the Graph API.
+fn usual_dialog(version: &str) -> String {
+    match version {
+        "" => "https://www.facebook.com/dialog/oauth".to_owned(),
+        version => format!("https://www.facebook.com/{version}/dialog/oauth"),
     }
 }
 

@@ -56,6 +56,16 @@ impl Keeper<'_> {
             return Err(self.expired());
         }
         let seen = self.look(token).await?;
+        self.kept(token, seen, kind).await
+    }
+
+    /// Keeps a token that was just looked at.
+    pub(crate) async fn kept(
+        &self,
+        token: &SecretString,
+        seen: Seen,
+        kind: Option<GrantKind>,
+    ) -> Result<FreshTokens, RefreshError> {
         // A refresh of a token whose end was known is one that is due, or wanted.
         let wanted = self.known_end().is_some();
         match (seen.kind, seen.lifetime) {

@@ -29,6 +29,11 @@ macro_rules! dead {
     };
 }
 
+/// A code that brings nothing: the person must agree once more.
+const fn code_refused(when: &'static [When]) -> Row {
+    row_because(when, Then::Reauthorize, reason::CODE_REFUSED)
+}
+
 const ROWS: &[Row] = &[
     // A gateway's 429 has no JSON, but may have a `Retry-After`.
     row(
@@ -102,6 +107,18 @@ const ROWS: &[Row] = &[
     row(&[When::Transient], Then::Retry),
     row(&[When::Codes(&[1])], Then::FatalAfter(3)),
     row(&[When::Codes(&[3])], Then::Misconfigured),
+    // Codes of a consent: 36008 another address, 36007 too late, 36009 used.
+    row(
+        &[When::Codes(&[100]), When::Subcode(36008)],
+        Then::Misconfigured,
+    ),
+    row(&[When::Codes(&[191])], Then::Misconfigured),
+    code_refused(&[When::Codes(&[100]), When::Subcode(36007)]),
+    code_refused(&[When::Codes(&[100]), When::Subcode(36009)]),
+    code_refused(&[
+        When::Codes(&[100]),
+        When::Mentions(&["authorization code", "verification code"]),
+    ]),
     row(&[When::Codes(&[100, 803, 2500])], Then::Fatal),
     row_because(
         &[When::Status(400, 499)],

@@ -8,6 +8,7 @@ use url::form_urlencoded;
 use crate::delay;
 use crate::http::Answer;
 use crate::json::{seconds, secret, text};
+use crate::jwt;
 
 use super::description::Description;
 
@@ -52,6 +53,20 @@ pub(super) fn tokens(body: &Value, described: &Description) -> Option<FreshToken
             told.map_or(Lifetime::Unknown, Lifetime::For),
         )
     })
+}
+
+/// The account behind the tokens: the `member` of the answer that names it, dots leading
+/// into objects, else the subject of an `OpenID` Connect id token. That one came from the
+/// provider itself over TLS, so its signature adds nothing (`OpenID` Connect Core 3.1.3.7).
+pub(super) fn account(body: &Value, member: Option<&str>) -> Option<String> {
+    let Some(member) = member else {
+        let claims = jwt::claims(&text(body, "id_token")?)?;
+        return text(&claims, "sub");
+    };
+    let (path, name) = member.rsplit_once('.').unwrap_or(("", member));
+    let mut steps = path.split('.').filter(|step| !step.is_empty());
+    let holder = steps.try_fold(body, |at, step| at.get(step))?;
+    text(holder, name)
 }
 
 /// The scope in the provider's own notation: with spaces, with commas, or a list.
@@ -207,6 +222,22 @@ mod tests {
         let token = fresh.access_token.expect("a token");
         assert_eq!(token.expose_secret(), "xoxp");
         assert_eq!(fresh.lifetime, Lifetime::For(Duration::from_hours(12)));
+    }
+
+    #[test]
+    fn the_account_is_named_by_a_member_or_by_an_id_token() {
+        // {"sub":"s-1"}
+        let body = json!({
+            "id_token": "eyJ.eyJzdWIiOiJzLTEifQ.sig", "team": { "id": "T1" }, "workspace_id": 7,
+        });
+
+        let named = |member| account(&body, member);
+
+        assert_eq!(named(None).as_deref(), Some("s-1"));
+        assert_eq!(named(Some("team.id")).as_deref(), Some("T1"));
+        assert_eq!(named(Some("workspace_id")).as_deref(), Some("7"));
+        assert_eq!(named(Some("team.name.first")), None);
+        assert_eq!(account(&json!({ "id_token": "x" }), None), None);
     }
 
     #[test]

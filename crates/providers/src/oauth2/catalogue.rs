@@ -31,6 +31,18 @@ pub(super) struct Entry {
     default_expires_in_secs: Option<u64>,
     /// The member that holds the tokens where the answer itself does not.
     pub(super) nested: Option<String>,
+    /// Where people agree.
+    pub(super) authorize_url: Option<String>,
+    /// What people must be asked for, whatever else the settings want.
+    pub(super) scopes: Vec<String>,
+    /// What stands between two scopes; a space if absent.
+    pub(super) scope_separator: Option<String>,
+    /// What else the page wants, as `name=value`.
+    pub(super) authorize_params: Vec<String>,
+    /// Whether it takes a `code_challenge`.
+    pub(super) pkce: Option<bool>,
+    /// The member of the code's answer that names the account.
+    pub(super) account: Option<String>,
     reauth_errors: Vec<String>,
     misconfigured_errors: Vec<String>,
     retry_errors: Vec<String>,

@@ -10,6 +10,7 @@ use crate::SettingsError;
 use crate::http::endpoint;
 
 use super::catalogue::{self, Entry};
+use super::consent::Consent;
 use super::matrix::Rules;
 use super::request;
 use super::settings::{AuthStyle, BodyFormat, OAuth2Settings, TokenRotation};
@@ -28,6 +29,7 @@ pub(super) struct Description {
     /// The member that holds the tokens where the answer itself does not.
     pub(super) nested: Option<String>,
     pub(super) rules: Rules,
+    pub(super) consent: Consent,
 }
 
 /// Our app at the provider.
@@ -78,6 +80,7 @@ impl Description {
             return Err(wrong(name, "client_id", "is not set", allowed));
         }
         let style = settings.auth_style.or(entry.auth_style);
+        let consent = Consent::of(name, &settings, &entry)?;
         Ok(Self {
             token_url: token_url(name, settings.token_url, &entry, is_known)?,
             app: App::new(
@@ -90,6 +93,7 @@ impl Description {
             default_expires_in: settings.default_expires_in.or(entry.default_expires_in()),
             rules: Rules::of(&settings.errors, &entry.errors()),
             nested: entry.nested,
+            consent,
         })
     }
 }
@@ -125,7 +129,7 @@ fn token_url(
     endpoint(&given).ok_or_else(|| wrong(name, "token_url", "cannot be called", allowed))
 }
 
-fn wrong(name: &str, setting: &str, problem: &str, allowed: &str) -> SettingsError {
+pub(super) fn wrong(name: &str, setting: &str, problem: &str, allowed: &str) -> SettingsError {
     SettingsError::OAuth2 {
         key: format!("providers.oauth2.{name}.{setting}"),
         problem: problem.to_owned(),

@@ -21,10 +21,18 @@ pub(super) fn basic(id: &str, secret: &SecretString) -> SecretString {
 
 /// A refresh. It names no scope: the grant's own is kept.
 pub(super) fn refresh(described: &Description, refresh_token: &SecretString) -> Request {
-    let mut fields = vec![
+    let fields = vec![
         ("grant_type", "refresh_token"),
         ("refresh_token", refresh_token.expose_secret()),
     ];
+    token(described, fields)
+}
+
+/// A request with these fields, and with the app where it belongs.
+pub(super) fn token<'a>(
+    described: &'a Description,
+    mut fields: Vec<(&'a str, &'a str)>,
+) -> Request {
     let app = &described.app;
     if app.basic.is_none() {
         fields.push(("client_id", app.id.as_str()));

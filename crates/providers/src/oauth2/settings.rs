@@ -23,6 +23,18 @@ pub struct OAuth2Settings {
     pub rotation: Option<TokenRotation>,
     /// Lifetime of an access token where the answer tells none; else unknown.
     pub default_expires_in: Option<Duration>,
+    /// Where people agree; else nobody can connect an account.
+    pub authorize_url: Option<String>,
+    /// What people are asked for.
+    pub scopes: Vec<String>,
+    /// What else the page wants, as `name=value`; of one name only these count.
+    pub authorize_params: Vec<String>,
+    /// Whether it takes a `code_challenge`; else it does, or passes over it (RFC 6749
+    /// section 3.1).
+    pub pkce: Option<bool>,
+    /// The member of the code's answer that names the account, such as `team.id`; else
+    /// the subject of its id token.
+    pub account: Option<String>,
     /// Its own errors; they come before those of the catalogue.
     pub errors: ErrorWords,
 }

@@ -2,6 +2,7 @@
 
 extern crate tokenfleet_providers as providers;
 
+mod connect;
 mod facebook;
 mod facturify;
 mod instagram;

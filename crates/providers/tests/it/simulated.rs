@@ -110,19 +110,24 @@ impl Channel {
     }
 }
 
-fn settings(sim: &Running) -> ProviderSettings {
+pub(crate) fn settings(sim: &Running) -> ProviderSettings {
+    let page = |name, path| format!("{}{path}", sim.base_url(name));
     ProviderSettings {
         timeout: Duration::from_millis(700),
         meta: MetaSettings {
             base_url: sim.base_url("facebook"),
             app_id: Some(simulator::META_APP_ID.to_owned()),
             app_secret: Some(simulator::META_APP_SECRET.into()),
+            authorize_url: Some(page("facebook", "/v25.0/dialog/oauth")),
+            whatsapp_config: Some(simulator::WHATSAPP_CONFIG_ID.to_owned()),
             ..MetaSettings::default()
         },
         tiktok: TikTokSettings {
             base_url: sim.base_url("tiktok"),
             client_key: Some(simulator::TIKTOK_CLIENT_KEY.to_owned()),
             client_secret: Some(simulator::TIKTOK_CLIENT_SECRET.into()),
+            authorize_url: page("tiktok", "/v2/auth/authorize/"),
+            ..TikTokSettings::default()
         },
         facturify: FacturifySettings {
             base_url: sim.base_url("facturify"),
@@ -132,11 +137,18 @@ fn settings(sim: &Running) -> ProviderSettings {
         },
         instagram: InstagramSettings {
             base_url: sim.base_url("instagram"),
+            authorize_url: page("instagram", "/oauth/authorize"),
+            code_url: page("instagram", "/oauth/access_token"),
+            app_id: Some(simulator::INSTAGRAM_APP_ID.to_owned()),
+            app_secret: Some(simulator::INSTAGRAM_APP_SECRET.into()),
+            ..InstagramSettings::default()
         },
         tiktok_business: TikTokBusinessSettings {
             base_url: sim.base_url("tiktok_business"),
             app_id: Some(simulator::TIKTOK_APP_ID.to_owned()),
             app_secret: Some(simulator::TIKTOK_APP_SECRET.into()),
+            authorize_url: page("tiktok_business", "/v2/auth/authorize/"),
+            ..TikTokBusinessSettings::default()
         },
         tiktok_legacy: TikTokLegacySettings {
             base_url: sim.base_url("tiktok_legacy"),
@@ -159,6 +171,9 @@ fn oauth2(sim: &Running, name: &str) -> OAuth2Settings {
     let address = sim.base_url(&format!("oauth2:{name}"));
     OAuth2Settings {
         token_url: Some(format!("{address}/token")),
+        authorize_url: Some(format!("{address}/authorize")),
+        account: Some("user_id".to_owned()),
+        pkce: Some(name != "demo_body"),
         client_id: simulator::OAUTH2_CLIENT_ID.to_owned(),
         client_secret: Some(simulator::OAUTH2_CLIENT_SECRET.into()),
         auth_style: Some(auth_style),

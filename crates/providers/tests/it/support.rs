@@ -59,14 +59,17 @@ pub(crate) fn settings(base_url: &str) -> ProviderSettings {
             base_url: base_url.clone(),
             client_key: Some("aw123fake".to_owned()),
             client_secret: Some("tiktok_secret&fake".into()),
+            ..TikTokSettings::default()
         },
         instagram: InstagramSettings {
             base_url: base_url.clone(),
+            ..InstagramSettings::default()
         },
         tiktok_business: TikTokBusinessSettings {
             base_url: base_url.clone(),
             app_id: Some("7001".to_owned()),
             app_secret: Some("business_secret_fake".into()),
+            ..TikTokBusinessSettings::default()
         },
         tiktok_legacy: TikTokLegacySettings {
             base_url: base_url.clone(),

@@ -167,6 +167,7 @@ async fn without_app_credentials_nothing_is_sent() {
                 base_url: stub.base_url.clone(),
                 client_secret: None,
                 client_key: Some(String::new()),
+                ..TikTokSettings::default()
             },
             ..ProviderSettings::default()
         },

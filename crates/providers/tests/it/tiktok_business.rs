@@ -133,6 +133,7 @@ async fn its_app_is_not_the_one_of_tiktok_for_developers() {
             base_url: stub.base_url.clone(),
             app_id: None,
             app_secret: None,
+            ..TikTokBusinessSettings::default()
         },
         ..settings(&stub.base_url)
     };
