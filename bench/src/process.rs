@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
@@ -67,6 +67,56 @@ impl Process {
             }
         }
         bail!("{} ended without saying '{needle}'", program.display())
+    }
+
+    /// Starts a command whose standard output and error are appended to a file.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started, or the file not be written.
+    pub fn start_logged(
+        program: &Path,
+        arguments: &[&str],
+        variables: &[(&str, String)],
+        log: &Path,
+    ) -> anyhow::Result<Self> {
+        let file = fs::OpenOptions::new().create(true).append(true).open(log)?;
+        let child = command(program, arguments, variables)
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        Ok(Self { child })
+    }
+
+    /// Kills it: it gets no time for anything.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be waited for.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        // It may have ended by itself.
+        drop(self.child.kill());
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks it to end in order; [`Process::ended`] says when it has.
+    ///
+    /// # Errors
+    ///
+    /// If it has ended.
+    pub fn ask_to_end(&self) -> anyhow::Result<()> {
+        Ok(kill_process(self.id()?, Signal::TERM)?)
+    }
+
+    /// How it has ended; `None` while it runs.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be asked.
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
     }
 
     /// Stops it until [`Process::resume`].

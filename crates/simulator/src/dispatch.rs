@@ -16,7 +16,7 @@ use crate::call::Call;
 use crate::consent;
 use crate::providers::{Desk, Question, Refusal};
 use crate::scenario::Effect;
-use crate::visit::Visit;
+use crate::visit::{Arrival, Visit};
 use crate::world::World;
 
 /// The connection is to be cut without an answer.
@@ -27,13 +27,17 @@ pub(crate) struct Cut;
 const SLOW_CHUNKS: u32 = 10;
 const HUGE: usize = 8 * 1024 * 1024;
 
-/// Answers a request to the provider with this index in the registry.
+/// Answers a request to the provider with this index in the registry, from this port.
 pub(crate) async fn provider_request(
     world: Arc<World>,
     provider: usize,
+    port: u16,
     request: Request<Body>,
 ) -> Result<Response<Body>, Cut> {
-    let arrived_at = world.now();
+    let arrival = Arrival {
+        at: world.now(),
+        port,
+    };
     let prefix = world.providers[provider].mount().len() + 1;
     let call = Call::read(request, prefix).await.ok_or(Cut)?;
     if let Some(dialect) = world.providers[provider].dialect(&call) {
@@ -44,7 +48,7 @@ pub(crate) async fn provider_request(
         provider,
     };
     let caller = world.providers[provider].identify(&call, desk);
-    let (mut visit, effect) = Visit::begin(&world, provider, &caller, arrived_at);
+    let (mut visit, effect) = Visit::begin(&world, provider, &caller, arrival);
     let (own_fault, special) = match effect {
         Effect::Ok => (None, None),
         Effect::Fault(kind) => (Some(kind), None),

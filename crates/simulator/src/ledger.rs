@@ -44,6 +44,9 @@ pub struct Entry {
     pub generation: Option<u32>,
     /// [`crate::fingerprint`] of the presented token or key.
     pub token: Option<String>,
+    /// Port of the sender's end of its connection: who puts something in between can tell
+    /// senders apart by it.
+    pub port: u16,
     /// Milliseconds since the Unix epoch.
     pub started_ms: i64,
     /// Milliseconds since the Unix epoch.
@@ -149,6 +152,7 @@ pub(crate) struct Record {
     pub(crate) grant: Option<u32>,
     pub(crate) generation: Option<u32>,
     pub(crate) token: Option<[u8; 32]>,
+    pub(crate) port: u16,
     pub(crate) started_ms: i64,
     pub(crate) finished_ms: i64,
     pub(crate) status: Option<u16>,
@@ -169,6 +173,7 @@ impl Record {
             grant: self.grant.map(|number| grants::id(provider, number)),
             generation: self.generation,
             token: self.token.map(|digest| hex(&digest)),
+            port: self.port,
             started_ms: self.started_ms,
             finished_ms: self.finished_ms,
             status: self.status,

@@ -220,8 +220,9 @@ async fn accept(listener: TcpListener, world: Arc<World>, tasks: TaskTracker) {
             () = world.stop.cancelled() => return,
         };
         match accepted {
-            Ok((stream, _)) => {
-                tasks.spawn(connection(stream, Arc::clone(&world), router.clone()));
+            Ok((stream, sender)) => {
+                let (world, router) = (Arc::clone(&world), router.clone());
+                tasks.spawn(connection(stream, sender.port(), world, router));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
@@ -231,13 +232,14 @@ async fn accept(listener: TcpListener, world: Arc<World>, tasks: TaskTracker) {
     }
 }
 
-async fn connection(stream: TcpStream, world: Arc<World>, router: Router) {
+async fn connection(stream: TcpStream, port: u16, world: Arc<World>, router: Router) {
     // Answers are small; without it a slow body would arrive in one piece.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
     }
     let stop = world.stop.clone();
-    let service = service_fn(move |request| route(Arc::clone(&world), router.clone(), request));
+    let service =
+        service_fn(move |request| route(Arc::clone(&world), port, router.clone(), request));
     let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     let mut serving = std::pin::pin!(serving);
     let ended = tokio::select! {
@@ -254,12 +256,13 @@ async fn connection(stream: TcpStream, world: Arc<World>, router: Router) {
 
 async fn route(
     world: Arc<World>,
+    port: u16,
     router: Router,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Cut> {
     let request = request.map(Body::new);
     match world.provider_at(request.uri().path()) {
-        Some(provider) => provider_request(world, provider, request).await,
+        Some(provider) => provider_request(world, provider, port, request).await,
         None => match router.oneshot(request).await {
             Ok(response) => Ok(response),
             Err(never) => match never {},

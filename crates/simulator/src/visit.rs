@@ -13,6 +13,14 @@ use crate::scenario::Effect;
 use crate::token::digest;
 use crate::world::World;
 
+/// When a request came, and from where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) at: Timestamp,
+    /// Port of the sender's end of the connection.
+    pub(crate) port: u16,
+}
+
 /// A request under way; dropping it writes its entry.
 ///
 /// Its sender may leave at any time, which drops the future that holds it: then
@@ -29,7 +37,7 @@ impl Visit {
         world: &Arc<World>,
         provider: usize,
         caller: &Caller<'_>,
-        now: Timestamp,
+        arrival: Arrival,
     ) -> (Self, Effect) {
         let mut record = Record {
             seq: world.ledger.next_seq(),
@@ -38,7 +46,8 @@ impl Visit {
             grant: None,
             generation: None,
             token: caller.presented().map(digest),
-            started_ms: now.as_millis(),
+            port: arrival.port,
+            started_ms: arrival.at.as_millis(),
             finished_ms: 0,
             status: None,
             outcome: Outcome::Abandoned,

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use sea_orm::sqlx::{Connection as _, Executor as _, PgConnection};
 use uuid::Uuid;
 
@@ -32,6 +32,7 @@ pub(crate) struct Cluster {
 struct Script {
     shell: Child,
     pid: u32,
+    directory: PathBuf,
 }
 
 impl Drop for Script {
@@ -39,6 +40,30 @@ impl Drop for Script {
         drop(self.shell.stdin.take());
         // The shell cannot be waited for twice, and nobody else waits for it.
         let _ = self.shell.wait();
+    }
+}
+
+impl Script {
+    /// Runs `pg_ctl`, which stands beside the program that the server was started from.
+    fn control(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        let data = self.directory.join("data");
+        let options = fs::read_to_string(data.join("postmaster.opts"))?;
+        let server = options.split(' ').next().unwrap_or_default();
+        let status = command()
+            .arg(Path::new(server).with_file_name("pg_ctl"))
+            .args(arguments)
+            .arg("--pgdata")
+            .arg(&data)
+            .arg("--log")
+            .arg(self.directory.join("log"))
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .context("pg_ctl does not start")?;
+        ensure!(status.success(), "pg_ctl {arguments:?}: {status}");
+        Ok(())
     }
 }
 
@@ -64,6 +89,23 @@ impl Cluster {
     /// The process id of the postmaster, if we started it.
     pub(crate) fn pid(&self) -> Option<u32> {
         self.script.as_ref().map(|script| script.pid)
+    }
+
+    /// Ends the server at once, as a crash does, if we started it; [`Cluster::resume`] starts it again.
+    pub(crate) fn halt(&mut self) -> anyhow::Result<()> {
+        self.script()?.control(&["stop", "--mode=immediate"])
+    }
+
+    /// Starts it on the data that it had, and waits until it answers.
+    pub(crate) fn resume(&mut self) -> anyhow::Result<()> {
+        let script = self.script()?;
+        script.control(&["start", "--wait", "--silent"])?;
+        script.pid = postmaster(&script.directory)?;
+        Ok(())
+    }
+
+    fn script(&mut self) -> anyhow::Result<&mut Script> {
+        self.script.as_mut().context("somebody else's server")
     }
 
     /// The address of one of its databases.
@@ -164,6 +206,7 @@ fn start(arguments: &[&str]) -> anyhow::Result<Cluster> {
         script: Some(Script {
             shell,
             pid: postmaster(&directory)?,
+            directory,
         }),
     })
 }

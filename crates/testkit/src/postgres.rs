@@ -10,7 +10,6 @@ use crate::redis::free_port;
 #[derive(Debug)]
 pub struct PostgresServer {
     cluster: Cluster,
-    pid: u32,
 }
 
 impl PostgresServer {
@@ -21,8 +20,7 @@ impl PostgresServer {
     /// If PostgreSQL is not installed, or does not start.
     pub fn start() -> anyhow::Result<Self> {
         let cluster = Cluster::as_installed(free_port()?)?;
-        let pid = cluster.pid().context("we started it")?;
-        Ok(Self { cluster, pid })
+        Ok(Self { cluster })
     }
 
     /// Makes an empty database, and says its address.
@@ -45,9 +43,31 @@ impl PostgresServer {
         self.cluster.drop_database(name).await
     }
 
+    /// Ends it at once, as a crash does; [`PostgresServer::resume`] starts it again.
+    ///
+    /// # Errors
+    ///
+    /// If it does not run.
+    pub fn halt(&mut self) -> anyhow::Result<()> {
+        self.cluster.halt()
+    }
+
+    /// Starts it on the data that it had, and waits until it answers.
+    ///
+    /// # Errors
+    ///
+    /// If it runs, or does not start.
+    pub fn resume(&mut self) -> anyhow::Result<()> {
+        self.cluster.resume()
+    }
+
     /// The process id of its postmaster, whose children are all the others.
+    ///
+    /// # Panics
+    ///
+    /// Never: we started it.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.pid
+        self.cluster.pid().expect("we started it")
     }
 }
