@@ -11,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 
 /// 256 bits in base64url.
 const LENGTH: usize = 43;
-/// The cookie lives longer than any consent that it is for.
-const MAX_AGE_SECS: u32 = 3600;
+/// The cookie lives longer than any consent that it is for, and as long as a page may stay open.
+const MAX_AGE_SECS: u32 = 86_400;
 
 /// 256 random bits that only one browser has.
 pub(crate) struct Browser {
@@ -152,11 +152,11 @@ mod tests {
 
         assert_eq!(
             text(HTTPS),
-            "__Host-tokenfleet-connect=VALUE; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax; Secure"
+            "__Host-tokenfleet-connect=VALUE; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax; Secure"
         );
         assert_eq!(
             text("http://127.0.0.1:8000"),
-            "tokenfleet-connect=VALUE; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax"
+            "tokenfleet-connect=VALUE; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax"
         );
     }
 

@@ -13,11 +13,14 @@
 mod account;
 mod bring;
 mod browser;
+mod consent;
 mod page;
 mod ticket;
+pub(crate) mod words;
 
 pub(crate) use account::{NewAccount, confirm};
-pub(crate) use bring::{Brought, bring};
+use bring::{Brought, bring};
 pub(crate) use browser::{Browser, challenge};
+pub(crate) use consent::Consent;
 pub(crate) use page::Page;
 pub(crate) use ticket::{Goal, Ticket, begin, callback_url, end, link};

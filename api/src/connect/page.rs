@@ -35,7 +35,8 @@ button:focus-visible,a.act:focus-visible{outline:3px solid var(--ink);outline-of
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let style = STANDARD.encode(Sha256::digest(STYLE));
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'sha256-{style}'; img-src data:; base-uri 'none'; \
+         frame-ancestors 'none'"
     );
     HeaderValue::try_from(policy).expect("base64 can stand in a header")
 });

@@ -345,6 +345,7 @@ fn of_browsers() -> Table {
         .strictly_if_failed()
         .says("Uses the link up and sends the browser to the provider.")
         .shows(StatusCode::SEE_OTHER, None)
+        .shows(StatusCode::FORBIDDEN, HTML)
         .shows(StatusCode::NOT_FOUND, HTML)
         .shows(StatusCode::BAD_GATEWAY, HTML)
         .open(Method::GET, "/connect/callback", connect::back)

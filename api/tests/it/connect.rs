@@ -129,14 +129,18 @@ async fn s5_1_a_link_shows_who_asks_for_what_and_only_its_button_uses_it_up(data
             policy.starts_with("default-src 'none'; style-src 'sha256-"),
             "{policy}"
         );
-        assert_eq!(page.header("set-cookie"), "");
     }
+    let elsewhere = counter.browser().submit(&link).await;
     let to = browser.press(&link).await;
     let again = [browser.submit(&link).await, browser.open(&link).await];
     let (made, repeated) = (once().await, once().await);
 
     assert_eq!(made.status, 201);
     assert_eq!(repeated.problem(), problem(409, "answer_not_repeated", &[]));
+    // A form of another site comes without the cookie.
+    let told = (elsewhere.status, elsewhere.heading());
+    assert_eq!(told, (403, "Open the link itself"));
+    assert_eq!(elsewhere.offer().as_ref(), Some(&link));
     assert!(to.starts_with(&counter.sim.base_url("facebook")), "{to}");
     assert!(to.contains("redirect_uri=https%3A%2F%2Ffleet.example%2Fconnect%2Fcallback"));
     for page in again {

@@ -143,7 +143,13 @@ async fn open_sqlite(
     if options.url.contains(":memory:") || options.url.contains("mode=memory") {
         return Err(ConnectError::InMemory);
     }
-    let mut writer = common(options);
+    let file = || {
+        let mut pool = common(options);
+        // A file does not hang up: there is nothing to ask a connection before its use.
+        pool.test_before_acquire(false);
+        pool
+    };
+    let mut writer = file();
     writer.max_connections(1).map_sqlx_sqlite_opts(|file| {
         file.create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
@@ -152,7 +158,7 @@ async fn open_sqlite(
             .busy_timeout(BUSY)
             .foreign_keys(true)
     });
-    let mut reader = common(options);
+    let mut reader = file();
     reader.map_sqlx_sqlite_opts(|file| file.busy_timeout(BUSY).pragma("query_only", "ON"));
     // The writer first: it makes the file and turns the log on.
     Ok((open(writer).await?, open(reader).await?))

@@ -14,6 +14,7 @@ mod lifecycle;
 mod refresh;
 mod restart;
 mod roles;
+mod samples;
 mod schedule;
 mod secrets;
 mod server;
