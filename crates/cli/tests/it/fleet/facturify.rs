@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use serde_json::Value;
+use testkit::Database;
 
 use super::{World, until};
 use crate::harness::{ADMIN_TOKEN, Running};
@@ -13,8 +14,10 @@ const REFRESH: &str = "curl -X POST http://localhost:8000/api/v1/facturify/auth/
 const VALID: &str = "curl -X GET http://localhost:8000/api/v1/facturify/auth/token";
 const STATUS: &str = "curl http://localhost:8000/api/v1/facturify/auth/token/status";
 
-async fn world() -> World {
-    let world = World::alone().await;
+testkit::each_database!(s0_5_the_twelve_hour_token_comes_without_anyone_asking);
+
+/// The world with the account of the seed's `.env`.
+fn with_account(world: World) -> World {
     world
         .set("FACTURIFY_API_KEY", simulator::FACTURIFY_API_KEY)
         .set("FACTURIFY_API_SECRET", simulator::FACTURIFY_API_SECRET)
@@ -45,7 +48,7 @@ fn run(up: &Running, call: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s0_1_to_s0_4_the_samples_of_the_seed_answer_as_it_shows() {
-    let world = world().await;
+    let world = with_account(World::alone().await);
     let (up, _server) = world.up().await;
 
     let refreshed = run(&up, REFRESH);
@@ -69,9 +72,8 @@ async fn s0_1_to_s0_4_the_samples_of_the_seed_answer_as_it_shows() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s0_5_the_twelve_hour_token_comes_without_anyone_asking() {
-    let world = world().await;
+async fn s0_5_the_twelve_hour_token_comes_without_anyone_asking(database: Database) {
+    let world = with_account(World::on(database).await);
     let (up, server) = world.up().await;
 
     let lives_long = async || {
