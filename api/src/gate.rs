@@ -67,7 +67,7 @@ pub(crate) async fn admit(State(gate): State<Gate>, request: Request, next: Next
 async fn pass(gate: &Gate, parts: &mut Parts) -> Result<Passed, Problem> {
     let caller = caller::identify(&gate.app, &parts.headers).await?;
     let spent = throttle::spend(&gate.app, Bucket::of(gate.right), &caller).await?;
-    let place = Place::load(parts, &gate.app).await?;
+    let place = Place::load(parts, &gate.app, gate.right).await?;
     let owner = place.owner();
     if owner.is_some_and(|owner| !caller.sees(owner)) {
         return Err(place.missing());

@@ -29,6 +29,7 @@ mod reads;
 mod repeat;
 mod routes;
 mod table;
+mod tenancy;
 mod throttle;
 mod tokens;
 mod trail;
@@ -54,6 +55,7 @@ use vault::Vault;
 
 use crate::accounts::Standings;
 use crate::reads::Reads;
+use crate::tenancy::Tenancy;
 use crate::tokens::Flights;
 
 pub use access::Right;
@@ -153,6 +155,7 @@ pub(crate) struct Shared {
     reads: Reads,
     pub(crate) stopping: CancellationToken,
     standings: Standings,
+    tenancy: Tenancy,
 }
 
 impl App {
@@ -163,6 +166,7 @@ impl App {
             reads: Reads::default(),
             stopping,
             standings: Standings::default(),
+            tenancy: Tenancy::default(),
         }))
     }
 
@@ -184,6 +188,11 @@ impl App {
     /// What the database said lately of those who ask; to be forgotten by who changes it.
     pub(crate) fn standings(&self) -> &Standings {
         &self.0.standings
+    }
+
+    /// What tenants are called, for readers of tokens.
+    pub(crate) fn tenancy(&self) -> &Tenancy {
+        &self.0.tenancy
     }
 
     /// Who read which token how often.

@@ -1,6 +1,7 @@
 //! The tenant and the channel of a request, loaded once and checked in one place.
 
 use std::any::Any;
+use std::time::Instant;
 
 use axum::RequestPartsExt as _;
 use axum::extract::{FromRequestParts, RawPathParams};
@@ -12,6 +13,7 @@ use uuid::Uuid;
 use super::Job;
 use super::job;
 use crate::App;
+use crate::access::Right;
 use crate::problem::Problem;
 
 /// What the path of a request names; the gate looks whose it is.
@@ -29,12 +31,12 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// Loads what the path names.
+    /// Loads what the path names, for a caller who needs this right.
     ///
     /// # Errors
     ///
     /// A 404 if there is none; 503 if the database is away.
-    pub(crate) async fn load(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    pub(crate) async fn load(parts: &mut Parts, app: &App, right: Right) -> Result<Self, Problem> {
         let params = parts.extract::<RawPathParams>().await;
         let Ok(params) = params else {
             // Not UTF-8: the name of nothing.
@@ -42,7 +44,11 @@ impl Place {
         };
         let named = |name: &str| params.iter().find(|(key, _)| *key == name);
         if let Some((_, tenant)) = named("tenant") {
-            return tenant_named(app, tenant).await.map(Self::Tenant);
+            let tenant = match right {
+                Right::ReadTokens => tenant_known(app, tenant).await,
+                _ => tenant_named(app, tenant).await,
+            };
+            return tenant.map(Self::Tenant);
         }
         if let Some((_, id)) = named("job") {
             return job::load(app, id).await.map(|job| Self::Job(Box::new(job)));
@@ -217,6 +223,18 @@ async fn tenant_named(app: &App, name: &str) -> Result<Tenant, Problem> {
     let missing = || Problem::not_found("tenant");
     let name: Name = name.parse().map_err(|_| missing())?;
     app.store.tenant(&name).await?.ok_or_else(missing)
+}
+
+/// The same, or what was found less than a second ago.
+async fn tenant_known(app: &App, name: &str) -> Result<Tenant, Problem> {
+    let known = name.parse().ok().and_then(|id| app.tenancy().of(&id));
+    if let Some(tenant) = known {
+        return Ok(tenant);
+    }
+    let asked_at = Instant::now();
+    let tenant = tenant_named(app, name).await?;
+    app.tenancy().remember(asked_at, &tenant);
+    Ok(tenant)
 }
 
 async fn batch_named(app: &App, id: &str) -> Result<(Uuid, Batch), Problem> {

@@ -106,6 +106,7 @@ pub(super) async fn delete(
     }
     app.store.delete_tenant(tenant.uid).await?;
     app.standings().forget();
+    app.tenancy().forget();
     crate::purge::tenant(&app, tenant.uid).await;
     Ok(NoContent)
 }

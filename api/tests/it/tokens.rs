@@ -8,7 +8,7 @@ use testkit::Database;
 use testkit::redis::Data;
 
 use crate::fleet::Fleet;
-use crate::world::{Answer, World, problem, reveal};
+use crate::world::{Answer, World, problem, reveal, send, settings};
 
 testkit::each_database!(
     s5_2_a_token_that_lives_long_enough_is_given_as_it_is_and_nobody_is_asked,
@@ -26,6 +26,7 @@ testkit::each_database!(
     s5_3_a_reported_token_is_refreshed_once_per_generation,
     s5_3_only_a_generation_that_was_handed_out_can_be_reported,
     wrong_input_for_tokens_is_named,
+    s5_2_a_tenant_that_is_deleted_gives_no_token_from_then_on,
 );
 
 const CHANNELS: &str = "/api/v1/tenants/t1/channels";
@@ -355,4 +356,20 @@ async fn wrong_input_for_tokens_is_named(database: Database) {
             problem(422, "invalid_input", &["channel_ids"])
         );
     }
+}
+
+async fn s5_2_a_tenant_that_is_deleted_gives_no_token_from_then_on(database: Database) {
+    let world = World::start(database).await;
+    let tenant = world.tenant("t1").await;
+    world.tiktok(&tenant, "a", 7200).await;
+    let beside = world.beside(settings()).await;
+    let here = || world.request(Method::GET, "/api/v1/tenants/t1/channels/a/token");
+    let there = || world.request_at(&beside, Method::GET, "/api/v1/tenants/t1/channels/a/token");
+    let before = (reveal(here()).await.status, reveal(there()).await.status);
+
+    world.delete("/api/v1/tenants/t1").await;
+
+    // The other process may believe in the tenant for a second, but finds no channel of it.
+    let after = (send(here()).await.status, send(there()).await.status);
+    assert_eq!((before, after), ((200, 200), (404, 404)));
 }
