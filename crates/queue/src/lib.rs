@@ -2,8 +2,8 @@
 //!
 //! A [`Queue`] holds jobs: a key, a tenant, a deadline, and a small JSON payload.
 //! Workers run them with plain apalis task functions, many at a time and on any
-//! number of machines. Redis 6.2 or newer (or Valkey), with `maxmemory-policy
-//! noeviction`; nothing else is needed.
+//! number of machines. Redis 6.2 or newer (or Valkey), alone, under Sentinels or as a
+//! cluster, with `maxmemory-policy noeviction`; nothing else is needed.
 //!
 //! ```no_run
 //! use queue::{BoxDynError, ConnectOptions, ConsumerOptions, JobContext, NewJob, Outcome, Queues, When};
@@ -44,6 +44,9 @@
 //! # }
 //! ```
 //!
+//! For several queues under the `Monitor` of apalis, with its extractors and layers, see
+//! `examples/two_queues.rs`.
+//!
 //! # Model
 //!
 //! **One live job per key.** A push whose key has a waiting or delayed job is
@@ -78,7 +81,10 @@
 //!   and only once unless its worker dies, loses its lease, or is cut off from
 //!   Redis for longer than that. Redis may be flushed at any time: jobs are gone
 //!   then, waiters are told so, workers go on.
-//! - Never early: all times are compared with Redis' own clock.
+//! - Never early: all times are compared with Redis' own clock. If that is set back, jobs that
+//!   are due later and leases last that much longer; nothing is lost.
+//! - A failover is followed: a new connection asks the Sentinels or the cluster anew. What
+//!   the old master had not yet told the new one is gone, as after a flush.
 //! - A settle is repeated until it is stored or its lease has ended. A claim whose
 //!   answer was lost is found again at once, without a crash being counted.
 //! - Neither a stall nor a restart of Redis stops a worker.
@@ -96,8 +102,8 @@
 //! | operation | Redis work | round trips |
 //! | --- | --- | --- |
 //! | push | O(log n) per job | 1 per 500 jobs, four at a time |
-//! | claim and settle | O(log n) per job; calls per tenant and batch | 1 for up to 200 of both |
-//! | heartbeat | O(log n) per running job | 1 per 200, every third of a lease |
+//! | claim and settle | O(log n) per job; calls per batch and for two to four tenants | 1 for up to 200 of both |
+//! | heartbeat | O(log n) per running job | 1 and 1 per 200, every third of a lease |
 //! | job, find, counts | O(1) | 1 |
 //! | list of a tenant | O(log n + page) | about 2 per state |
 //! | cancel, retry | O(log n) | 2 |
@@ -108,7 +114,7 @@
 //!
 //! A waiting job takes less than 400 bytes with a key and a tenant of 32 characters
 //! and a payload of 46. A process has one connection for commands, one per idle worker
-//! that blocks for work, and one for events. All keys of a queue have the hash tag
+//! that blocks for work, and one for events; on a cluster one per queue more. All keys of a queue have the hash tag
 //! `{prefix:queue}`; every range that a script reads is bounded.
 
 mod bulk;
@@ -128,6 +134,7 @@ mod push;
 mod queues;
 mod record;
 mod script;
+mod server;
 mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;

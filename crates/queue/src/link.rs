@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError};
+use redis::{Arg, AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisError};
 use redis::{Pipeline, ServerErrorKind};
 use tokio::sync::Mutex;
 
 use crate::script::Script;
+use crate::server::{Server, slot_of};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -15,7 +16,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// or falls silent, and opened again by the next use.
 #[derive(Debug)]
 pub(crate) struct Link {
-    client: Client,
+    server: Server,
+    /// In a cluster: whose keeper is meant.
+    cluster_slot: Option<u16>,
     name: String,
     response_timeout: Duration,
     slot: Mutex<Slot>,
@@ -42,9 +45,10 @@ impl std::fmt::Debug for Connection {
 
 impl Link {
     /// Nothing is opened yet.
-    pub(crate) fn new(client: Client, name: String, response_timeout: Duration) -> Self {
+    pub(crate) fn new(server: Server, name: String, response_timeout: Duration) -> Self {
         Self {
-            client,
+            server,
+            cluster_slot: None,
             name,
             response_timeout,
             slot: Mutex::default(),
@@ -53,12 +57,27 @@ impl Link {
 
     /// Another connection to the same server, whose answers may take this long.
     pub(crate) fn sibling(&self, response_timeout: Duration) -> Self {
-        Self::new(self.client.clone(), self.name.clone(), response_timeout)
+        Self {
+            cluster_slot: self.cluster_slot,
+            ..Self::new(self.server.clone(), self.name.clone(), response_timeout)
+        }
+    }
+
+    /// The link to the server that keeps the keys with this hash tag; `None` if it is this one.
+    pub(crate) fn to_keeper_of(&self, tag: &str) -> Option<Self> {
+        self.server.is_cluster().then(|| Self {
+            cluster_slot: Some(slot_of(tag)),
+            ..self.sibling(self.response_timeout)
+        })
     }
 
     /// A connection in subscriber mode, which is not shared.
     pub(crate) async fn pubsub(&self) -> Result<redis::aio::PubSub, RedisError> {
-        tokio::time::timeout(CONNECT_TIMEOUT, self.client.get_async_pubsub())
+        let open = async {
+            let client = self.server.client(self.cluster_slot).await?;
+            client.get_async_pubsub().await
+        };
+        tokio::time::timeout(CONNECT_TIMEOUT, open)
             .await
             .unwrap_or_else(|_| Err(unreachable("no answer to a connection attempt")))
     }
@@ -74,6 +93,14 @@ impl Link {
     /// Sends a command that must not be sent twice: if the connection breaks, the
     /// caller is told, and cannot know whether it was done.
     pub(crate) async fn query_once<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, RedisError> {
+        match self.attempt(cmd).await {
+            // It was not done: somebody else keeps the keys by now.
+            Err(error) if is_elsewhere(&error) => self.attempt(cmd).await,
+            answer => answer,
+        }
+    }
+
+    async fn attempt<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, RedisError> {
         let mut connection = self.connection().await?;
         let answer = cmd.query_async(&mut connection.redis).await;
         self.watch(&connection, answer).await
@@ -85,7 +112,9 @@ impl Link {
         pipeline: &Pipeline,
     ) -> Result<T, RedisError> {
         match self.query_all_once(pipeline).await {
-            Err(error) if error.is_connection_dropped() => self.query_all_once(pipeline).await,
+            Err(error) if error.is_connection_dropped() || is_elsewhere(&error) => {
+                self.query_all_once(pipeline).await
+            }
             answer => answer,
         }
     }
@@ -106,10 +135,7 @@ impl Link {
         cmd: &Cmd,
     ) -> Result<T, RedisError> {
         match self.query(cmd).await {
-            Err(error) if is_unknown(&error) => {
-                self.load(script).await?;
-                self.query(cmd).await
-            }
+            Err(error) if is_unknown(&error) => self.query(&with_source(script, cmd)).await,
             answer => answer,
         }
     }
@@ -121,19 +147,9 @@ impl Link {
         cmd: &Cmd,
     ) -> Result<T, RedisError> {
         match self.query_once(cmd).await {
-            Err(error) if is_unknown(&error) => {
-                self.load(script).await?;
-                self.query_once(cmd).await
-            }
+            Err(error) if is_unknown(&error) => self.query_once(&with_source(script, cmd)).await,
             answer => answer,
         }
-    }
-
-    /// Redis forgets scripts when it restarts.
-    async fn load(&self, script: &Script) -> Result<(), RedisError> {
-        let mut load = redis::cmd("SCRIPT");
-        load.arg("LOAD").arg(script.source());
-        self.query(&load).await
     }
 
     async fn connection(&self) -> Result<Connection, RedisError> {
@@ -165,8 +181,11 @@ impl Link {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(self.response_timeout));
-        let mut redis = self
-            .client
+        let client = tokio::time::timeout(CONNECT_TIMEOUT, self.server.client(self.cluster_slot));
+        let client = client
+            .await
+            .unwrap_or_else(|_| Err(unreachable("nobody told where Redis is")))?;
+        let mut redis = client
             .get_multiplexed_async_connection_with_config(&config)
             .await?;
         let mut name = redis::cmd("CLIENT");
@@ -176,14 +195,15 @@ impl Link {
         Ok(redis)
     }
 
-    /// A connection that broke or fell silent is not used again.
+    /// A connection that broke or fell silent is not used again, nor is one to a server that
+    /// lost its office.
     async fn watch<T>(
         &self,
         connection: &Connection,
         answer: Result<T, RedisError>,
     ) -> Result<T, RedisError> {
         if let Err(error) = &answer
-            && (error.is_io_error() || error.is_unrecoverable_error())
+            && (error.is_io_error() || error.is_unrecoverable_error() || is_elsewhere(error))
         {
             self.discard(connection).await;
         }
@@ -198,8 +218,29 @@ impl Link {
     }
 }
 
+/// The same call with the whole script, which Redis keeps: it forgets scripts when it restarts,
+/// or is told to, even between two calls of ours.
+fn with_source(script: &Script, cmd: &Cmd) -> Cmd {
+    let mut whole = redis::cmd("EVAL");
+    whole.arg(script.source());
+    for arg in cmd.args_iter().skip(2) {
+        if let Arg::Simple(bytes) = arg {
+            whole.arg(bytes);
+        }
+    }
+    whole
+}
+
 fn is_unknown(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+/// The keys moved in their cluster, or the master has become a replica.
+fn is_elsewhere(error: &RedisError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::ReadOnly)
+    )
 }
 
 fn unreachable(why: &'static str) -> RedisError {

@@ -1,11 +1,11 @@
 //! The queues on one Redis, and one of them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use redis::{Cmd, FromRedisValue};
+use redis::{Cmd, FromRedisValue, Value};
 use secrecy::ExposeSecret as _;
 
 use crate::bus::Bus;
@@ -15,6 +15,7 @@ use crate::link::Link;
 use crate::name::QueueName;
 use crate::record::Record;
 use crate::script::{Keys, Script};
+use crate::server::Server;
 use crate::settings::{ConnectOptions, QueueSettings};
 
 /// All queues on one Redis: one per process, cheap to clone.
@@ -29,6 +30,8 @@ pub struct Queues {
 #[derive(Debug)]
 struct Shared {
     link: Arc<Link>,
+    /// In a cluster each queue has its own.
+    links: Mutex<HashMap<QueueName, Arc<Link>>>,
     bus: Arc<Bus>,
     prefix: String,
     defaults: QueueSettings,
@@ -66,10 +69,9 @@ impl Queues {
         if !is_prefix(&options.prefix) {
             return Err(ConnectError::Prefix(options.prefix));
         }
-        let client =
-            redis::Client::open(options.url.expose_secret()).map_err(|_| ConnectError::Url)?;
+        let server = Server::parse(options.url.expose_secret()).ok_or(ConnectError::Url)?;
         let link = Arc::new(Link::new(
-            client,
+            server,
             options.client_name,
             options.response_timeout,
         ));
@@ -78,6 +80,7 @@ impl Queues {
             shared: Arc::new(Shared {
                 bus: Arc::new(Bus::new(Arc::clone(&link))),
                 link,
+                links: Mutex::default(),
                 prefix: options.prefix,
                 defaults: options.defaults,
                 settings: options.queues,
@@ -96,7 +99,7 @@ impl Queues {
                 name: name.clone(),
                 settings: settings.clone(),
                 keys: Keys::new(&shared.prefix, name),
-                link: Arc::clone(&shared.link),
+                link: shared.link_of(name),
                 bus: Arc::clone(&shared.bus),
                 clock_offset_ms: Arc::clone(&shared.clock_offset_ms),
             }),
@@ -118,11 +121,23 @@ impl Queues {
     }
 
     #[cfg(feature = "testing")]
-    pub(crate) fn advance_clock_by(&self, by: Duration) {
-        let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+    pub(crate) fn move_clock_by(&self, millis: i64) {
         self.shared
             .clock_offset_ms
             .fetch_add(millis, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    fn link_of(&self, name: &QueueName) -> Arc<Link> {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(link) = links.get(name) {
+            return Arc::clone(link);
+        }
+        let Some(link) = self.link.to_keeper_of(&Keys::tag(&self.prefix, name)) else {
+            return Arc::clone(&self.link);
+        };
+        Arc::clone(links.entry(name.clone()).or_insert_with(|| Arc::new(link)))
     }
 }
 
@@ -165,7 +180,8 @@ impl Core {
         script: &Script,
         cmd: &Cmd,
     ) -> Result<T, QueueError> {
-        Ok(self.link.call(script, cmd).await?)
+        let answer = self.link.call(script, cmd).await?;
+        self.shaped(answer)
     }
 
     /// For scripts whose answer is lost if they are called a second time.
@@ -174,7 +190,13 @@ impl Core {
         script: &Script,
         cmd: &Cmd,
     ) -> Result<T, QueueError> {
-        Ok(self.link.call_once(script, cmd).await?)
+        let answer = self.link.call_once(script, cmd).await?;
+        self.shaped(answer)
+    }
+
+    /// What a script answered, if it has the shape that this version expects.
+    fn shaped<T: FromRedisValue>(&self, answer: Value) -> Result<T, QueueError> {
+        T::from_redis_value(answer).map_err(|_| QueueError::Answer(self.name.to_string()))
     }
 
     pub(crate) fn decode(&self, record: &[u8]) -> Result<Record, QueueError> {

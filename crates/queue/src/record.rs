@@ -12,7 +12,8 @@
 //! Then follow tenant, error and payload; when to run (6, ms) unless that is when
 //! it was pushed; not before when (6, ms) unless at once; unless the job waits,
 //! fence (7), owner (6), started and finished (6 each, ms); then an again-mark, or
-//! the nonce of the job that served this one. Integers are little endian.
+//! the nonce of the job that served this one. A job that was simply done is kept as it
+//! ran, with the time (6, ms) at the end. Integers are little endian.
 
 use crate::job::{JobState, JobView, When};
 use crate::name::{JobId, Nonce, QueueName};
@@ -158,6 +159,13 @@ impl Record {
                 at.take(6)?;
                 (fence, at.time()?, at.time()?)
             }
+        };
+        let (state, finished_at_ms) = match state {
+            // Kept as it ran, and when that was.
+            JobState::Active if flags & (AGAIN | SERVED) == 0 && at.0.len() == 6 => {
+                (JobState::Completed, at.time()?)
+            }
+            state => (state, finished_at_ms),
         };
         Some(Self {
             state,

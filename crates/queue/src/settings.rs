@@ -11,7 +11,10 @@ use crate::name::QueueName;
 /// Where Redis is, and what the queues on it are like.
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
-    /// `redis://`, `rediss://` or `unix://`; may contain a password.
+    /// `redis://`, `rediss://` (TLS) or `unix://`; may contain a password. Of Sentinels,
+    /// `redis+sentinel://[USER:PASSWORD@]HOST[:26379],HOST…/SERVICE[/DB]` (the log-in is the
+    /// master's); of a cluster, `redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT…`, each queue
+    /// being on one shard; `rediss+…` with TLS.
     pub url: SecretString,
     /// First part of every key; `tokenfleet` by default. Without `{`, `}` and `:`.
     pub prefix: String,
@@ -101,6 +104,19 @@ impl Default for QueueSettings {
 }
 
 impl QueueSettings {
+    /// What all workers of a queue must agree on, for people.
+    pub(crate) fn common(&self) -> String {
+        format!(
+            "lease {:?}, kept {} completed and {} failed for {:?}, {} events, poison after {}",
+            self.lease,
+            self.keep_completed,
+            self.keep_failed,
+            self.keep_for,
+            self.keep_events,
+            self.poison_after
+        )
+    }
+
     /// A random pause after a try, the first being 1: exponential with full jitter.
     pub(crate) fn pause_after(&self, attempt: u32) -> Duration {
         let doublings = attempt.saturating_sub(1).min(31);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::consumer::settle::{End, Settle};
+use crate::consumer::step::{Pairs, Wish};
 use crate::error::QueueError;
 use crate::job::JobView;
 use crate::outcome::Outcome;
@@ -66,15 +67,22 @@ impl HandWorker {
             .map(|(job, outcome, version)| Settle {
                 ticket: 0,
                 id: job.view.id.clone(),
+                tenant: job.view.tenant.clone(),
                 fence: job.fence,
                 version: *version,
+                claimed_version: job.view.version,
                 end: end(outcome),
             })
             .collect();
+        let wish = Wish {
+            settles: &settles,
+            want,
+            look: true,
+        };
         let core = &self.queue.core;
-        let turn = core.step(&self.owner, &settles, want).await?;
-        let hand = |claims: Vec<crate::consumer::step::Claim>| {
-            let jobs = claims.into_iter().map(|claim| HandJob {
+        let turn = core.step(&self.owner, &wish).await?;
+        let hand = |claims: Pairs| {
+            let jobs = core.claims(&claims).into_iter().map(|claim| HandJob {
                 view: claim.view,
                 fence: claim.fence,
             });
@@ -126,7 +134,12 @@ pub async fn heal(queue: &Queue) -> Result<(u64, u64), QueueError> {
 impl Queues {
     /// Moves the clock that the scripts of all these queues see.
     pub fn advance_clock(&self, by: Duration) {
-        self.advance_clock_by(by);
+        self.move_clock_by(i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
+    }
+
+    /// Sets that clock back, as somebody who corrects it does.
+    pub fn set_clock_back(&self, by: Duration) {
+        self.move_clock_by(-i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
     }
 }
 

@@ -67,7 +67,26 @@ impl RedisServer {
     /// As [`RedisServer::start`].
     pub async fn start_with(arguments: &[&str]) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir().context("no directory for Redis")?;
-        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        let arguments = arguments.iter().map(ToString::to_string).collect();
+        Self::start_in(dir, arguments).await
+    }
+
+    /// Starts a Sentinel that watches a master under this name, alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisServer::start`].
+    pub async fn start_sentinel_of(master: &Self, name: &str) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir().context("no directory for the Sentinel")?;
+        let file = dir.path().join("sentinel.conf");
+        let monitor = format!("sentinel monitor {name} 127.0.0.1 {} 1\n", master.port);
+        std::fs::write(&file, monitor).context("no file for the Sentinel")?;
+        let file = file.to_string_lossy().into_owned();
+        Self::start_in(dir, vec![file, "--sentinel".to_owned()]).await
+    }
+
+    /// An argument that is no option must be the first: it is a file of settings.
+    async fn start_in(dir: TempDir, arguments: Vec<String>) -> anyhow::Result<Self> {
         // Somebody else may take the free port before Redis does.
         for _ in 0..5 {
             let port = free_port()?;
@@ -171,13 +190,16 @@ pub fn free_port() -> anyhow::Result<u16> {
 }
 
 fn spawn(port: u16, dir: &Path, arguments: &[String]) -> anyhow::Result<Process> {
+    let is_file = arguments.first().is_some_and(|it| !it.starts_with("--"));
+    let (file, options) = arguments.split_at(usize::from(is_file));
     let mut shell = Command::new("sh")
         .args(["-c", SCRIPT, "redis"])
+        .args(file)
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
         .args(["--save", "", "--appendonly", "no"])
         .arg("--dir")
         .arg(dir)
-        .args(arguments)
+        .args(options)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

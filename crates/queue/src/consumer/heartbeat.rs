@@ -22,6 +22,7 @@ pub(super) async fn beat(desk: Arc<Desk>) {
         events = desk.core.bus.listen(&channel) => events,
         () = desk.gone.cancelled() => return,
     };
+    desk.compare_settings().await;
     let usual = desk.core.settings.lease / 3;
     let mut beat_at = Instant::now() + usual;
     loop {
@@ -37,6 +38,7 @@ pub(super) async fn beat(desk: Arc<Desk>) {
             () = tokio::time::sleep_until(beat_at.into()) => {
                 let is_well = desk.extend_all().await;
                 desk.give_up_ended();
+                desk.compare_settings().await;
                 beat_at = Instant::now() + if is_well { usual } else { usual.min(HURRY) };
             }
         }
@@ -49,6 +51,27 @@ impl Desk {
             if held.job.view.id.local().as_bytes() == local_id {
                 held.job.cancel();
             }
+        }
+    }
+
+    /// Says what this worker goes by, and hears what the last one said. Workers that differ, such as
+    /// those before and after a change, take turns with jobs all the same; but leases end
+    /// earlier than their holders think, or more is trimmed than one of them wants.
+    async fn compare_settings(&self) {
+        let core = &self.core;
+        let ours = core.settings.common();
+        let mut set = redis::cmd("SET");
+        set.arg(core.keys.settings())
+            .arg(&ours)
+            .arg("PX")
+            .arg(millis(core.settings.lease))
+            .arg("GET");
+        // The next beat says it again.
+        let theirs: Option<String> = core.link.query(&set).await.unwrap_or_default();
+        if let Some(theirs) = theirs.filter(|it| *it != ours)
+            && self.health.note_other_settings(&theirs)
+        {
+            tracing::error!(queue = %core.name, ours, theirs, "another worker of this queue has other settings");
         }
     }
 

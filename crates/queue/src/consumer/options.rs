@@ -91,6 +91,7 @@ impl fmt::Debug for ConsumerOptions {
 #[derive(Clone, Debug, Default)]
 pub struct ConsumerHealth {
     last_round_trip: Arc<Mutex<Option<Instant>>>,
+    other_settings: Arc<Mutex<Option<String>>>,
 }
 
 impl ConsumerHealth {
@@ -101,6 +102,27 @@ impl ConsumerHealth {
             .last_round_trip
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The settings with which another worker of the same queue was seen, for people; `None` if
+    /// all that were seen agree with ours.
+    #[must_use]
+    pub fn other_settings(&self) -> Option<String> {
+        self.other_settings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Whether they are others than those noted before.
+    pub(crate) fn note_other_settings(&self, theirs: &str) -> bool {
+        let mut noted = self
+            .other_settings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_news = noted.as_deref() != Some(theirs);
+        *noted = Some(theirs.to_owned());
+        is_news
     }
 
     pub(crate) fn touch(&self) {

@@ -10,11 +10,21 @@ use super::settle::Settle;
 
 /// Jobs claimed and settles sent in one call.
 pub(super) const BATCH: usize = 200;
+/// Settles that are worth a call while other jobs run.
+const FEW: usize = 16;
+/// A busy worker looks no more often for what is due; delayed jobs are late by that.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// What the pump does next.
 pub(super) enum Plan {
     /// One call of Redis.
-    Step { settles: Vec<Settle>, want: usize },
+    Step {
+        settles: Vec<Settle>,
+        want: usize,
+        look: bool,
+    },
+    /// What was claimed last goes to the worker.
+    Take,
     /// Nothing, until something happens, or this time comes.
     Rest(Option<Instant>),
     /// Everything is settled, and the worker wants to go.
@@ -38,6 +48,8 @@ pub(super) enum Phase {
 pub(super) struct State {
     /// Claimed, and not yet handed to the worker.
     pub(super) ready: VecDeque<(Ticket, Task<Vec<u8>>)>,
+    /// Claimed, and not yet ready: their slots are taken.
+    pub(super) coming: usize,
     /// Handed to the worker, and not yet settled by it.
     pub(super) running: usize,
     /// Jobs whose hook is under way.
@@ -52,12 +64,22 @@ pub(super) struct State {
     pub(super) hungry: bool,
     /// The marker was taken, and must be put back if we have no use for it.
     pub(super) kicked: bool,
+    /// When Redis was last asked what is due.
+    pub(super) looked_at: Option<Instant>,
     /// When the next job is due or the next lease ends.
     pub(super) look_at: Option<Instant>,
     pub(super) phase: Phase,
 }
 
 impl Desk {
+    /// Whether more may end at any moment, and too little has for a call of its own.
+    pub(super) fn gathers(&self) -> bool {
+        let state = self.lock();
+        let has_begun = state.coming > 0 || !state.settles.is_empty();
+        let goes_on = state.coming + state.ready.len() + state.running > 0;
+        has_begun && goes_on && state.settles.len() < FEW
+    }
+
     /// What is to be done; settles that it hands out are under way from then on.
     pub(super) fn plan(&self) -> Plan {
         let stopping = self.is_stopping();
@@ -77,7 +99,15 @@ impl Desk {
         if want > 0 || !settles.is_empty() || state.kicked {
             state.kicked = false;
             state.sent += settles.len();
-            return Plan::Step { settles, want };
+            let look = want > 0 && state.looks(settles.is_empty());
+            return Plan::Step {
+                settles,
+                want,
+                look,
+            };
+        }
+        if state.coming > 0 {
+            return Plan::Take;
         }
         if state.phase == Phase::Closing && state.is_drained() {
             state.phase = Phase::Closed;
@@ -116,9 +146,10 @@ impl Desk {
         state.hungry = true;
     }
 
-    /// What a claim brought: whether more is there, and when to look again.
-    pub(super) fn claimed(&self, more: bool, next_in: Option<Duration>) {
+    /// What a claim brought: how many jobs, whether more is there, and when to look again.
+    pub(super) fn claimed(&self, jobs: usize, more: bool, next_in: Option<Duration>) {
         let mut state = self.lock();
+        state.coming += jobs;
         state.hungry = more;
         state.look_at = next_in.map(|wait| Instant::now() + wait);
     }
@@ -126,11 +157,23 @@ impl Desk {
 
 impl State {
     pub(super) fn free(&self, concurrency: usize) -> usize {
-        concurrency.saturating_sub(self.ready.len() + self.running)
+        concurrency.saturating_sub(self.coming + self.ready.len() + self.running)
+    }
+
+    /// Whether this turn looks for what is due: an idle worker always does.
+    fn looks(&mut self, is_idle: bool) -> bool {
+        let now = Instant::now();
+        let is_time = self
+            .looked_at
+            .is_none_or(|at| now.duration_since(at) >= LOOK);
+        if is_time || is_idle {
+            self.looked_at = Some(now);
+        }
+        is_time || is_idle
     }
 
     pub(super) fn is_drained(&self) -> bool {
-        self.running == 0 && self.hooks == 0 && self.sent == 0
+        self.coming == 0 && self.running == 0 && self.hooks == 0 && self.sent == 0
     }
 
     /// Jobs that have not begun go back.

@@ -11,7 +11,7 @@ use apalis_core::task::task_id::TaskId;
 use super::desk::{Desk, Ticket};
 use super::plan::Plan;
 use super::settle::{End, Handed, Settle};
-use super::step::Claim;
+use super::step::{Claim, Pairs, Wish};
 use crate::error::QueueError;
 use crate::outcome::{JobContext, RunningJob};
 use crate::script::RECOVER;
@@ -19,18 +19,45 @@ use crate::script::RECOVER;
 /// Pauses while Redis does not answer, doubling from the first to the last.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// How long nothing must end before those that did are settled.
+const GATHERING: Duration = Duration::from_micros(20);
+/// How often it is not waited for after it was in vain: these jobs take longer.
+const HOLD_OFF: u32 = 15;
 
 /// Works until the consumer is gone or has closed.
 pub(super) async fn pump(desk: Arc<Desk>) {
     let mut trouble = Trouble::default();
-    let mut stopping = false;
+    let mut fresh = Fresh::default();
+    let (mut stopping, mut hold_off) = (false, 0);
     loop {
+        if desk.gathers() {
+            desk.take(&std::mem::take(&mut fresh));
+            hold_off = match hold_off {
+                0 if desk.gather().await => 0,
+                0 => HOLD_OFF,
+                left => left - 1,
+            };
+        }
         match desk.plan() {
             Plan::Close => {
                 desk.gone.cancel();
                 return;
             }
-            Plan::Step { settles, want } => desk.call(settles, want, &mut trouble).await,
+            Plan::Step {
+                settles,
+                want,
+                look,
+            } => {
+                let call = desk.call(settles, (want, look), &mut trouble);
+                // While Redis takes this step, we prepare what the last one brought.
+                let take = async {
+                    tokio::task::yield_now().await;
+                    desk.take(&std::mem::take(&mut fresh));
+                };
+                let (claimed, ()) = futures::join!(call, take);
+                fresh = claimed;
+            }
+            Plan::Take => desk.take(&std::mem::take(&mut fresh)),
             Plan::Rest(until) => {
                 tokio::select! {
                     () = desk.gone.cancelled() => return,
@@ -48,6 +75,14 @@ pub(super) async fn pump(desk: Arc<Desk>) {
             return;
         }
     }
+}
+
+/// Jobs that were claimed, and are not yet before the worker.
+#[derive(Debug, Default)]
+struct Fresh {
+    jobs: Pairs,
+    /// When their claim was sent; `None` if there are none.
+    asked_at: Option<Instant>,
 }
 
 /// Whether Redis answers.
@@ -83,11 +118,46 @@ fn chain(error: &QueueError) -> String {
 }
 
 impl Desk {
+    /// Jobs that end within microseconds are settled together: by the time that few of them take,
+    /// a call for each would cost more than all of them. Answers whether any did.
+    async fn gather(&self) -> bool {
+        let first = self.lock().settles.len();
+        if first == 0 {
+            // The first end wakes us.
+            return true;
+        }
+        let (mut settles, mut since) = (first, Instant::now());
+        while since.elapsed() < GATHERING {
+            tokio::task::yield_now().await;
+            let seen = self.lock().settles.len();
+            if seen != settles {
+                (settles, since) = (seen, Instant::now());
+            }
+            if !self.gathers() {
+                break;
+            }
+        }
+        settles > first
+    }
+
     /// One call, and a pause if it is not answered.
-    async fn call(self: &Arc<Self>, settles: Vec<Settle>, want: usize, trouble: &mut Trouble) {
-        let Err(error) = self.turn(&settles, want, trouble.in_doubt).await else {
-            *trouble = Trouble::default();
-            return;
+    async fn call(
+        self: &Arc<Self>,
+        settles: Vec<Settle>,
+        (want, look): (usize, bool),
+        trouble: &mut Trouble,
+    ) -> Fresh {
+        let wish = Wish {
+            settles: &settles,
+            want,
+            look,
+        };
+        let error = match self.turn(&wish, trouble.in_doubt).await {
+            Ok(fresh) => {
+                *trouble = Trouble::default();
+                return fresh;
+            }
+            Err(error) => error,
         };
         if !trouble.in_doubt {
             tracing::warn!(queue = %self.core.name, error = %chain(&error), "Redis did not take a step; trying again");
@@ -99,28 +169,26 @@ impl Desk {
             () = tokio::time::sleep(trouble.pause) => {}
         }
         trouble.pause = (trouble.pause * 2).min(PAUSE_MAX);
+        Fresh::default()
     }
 
     /// Settles go, jobs come; first of all those of a call whose answer was lost.
-    async fn turn(
-        self: &Arc<Self>,
-        settles: &[Settle],
-        want: usize,
-        in_doubt: bool,
-    ) -> Result<(), QueueError> {
+    async fn turn(self: &Arc<Self>, wish: &Wish<'_>, in_doubt: bool) -> Result<Fresh, QueueError> {
         if in_doubt {
             self.recover().await?;
         }
         let asked_at = Instant::now();
-        let turn = self.core.step(&self.owner, settles, want).await?;
+        let turn = self.core.step(&self.owner, wish).await?;
         self.health.touch();
-        self.note_settled(settles, &turn.letters, in_doubt);
-        self.end_lost(turn.lost, asked_at);
-        self.take(turn.jobs, asked_at);
-        if want > 0 {
-            self.claimed(turn.more, turn.next_in);
+        self.note_settled(wish.settles, &turn.letters, in_doubt);
+        self.end_lost(self.core.claims(&turn.lost), asked_at);
+        if wish.want > 0 {
+            self.claimed(turn.jobs.len() / 2, turn.more, turn.next_in);
         }
-        Ok(())
+        Ok(Fresh {
+            jobs: turn.jobs,
+            asked_at: Some(asked_at),
+        })
     }
 
     fn note_settled(self: &Arc<Self>, settles: &[Settle], letters: &[u8], in_doubt: bool) {
@@ -165,8 +233,17 @@ impl Desk {
         }
     }
 
+    /// What the last step brought goes to the worker.
+    fn take(self: &Arc<Self>, fresh: &Fresh) {
+        let Some(asked_at) = fresh.asked_at else {
+            return;
+        };
+        self.run(self.core.claims(&fresh.jobs), asked_at);
+        self.lock().coming -= fresh.jobs.len() / 2;
+    }
+
     /// Claimed jobs go to the worker, except those that it could not read.
-    fn take(self: &Arc<Self>, claims: Vec<Claim>, asked_at: Instant) {
+    fn run(self: &Arc<Self>, claims: Vec<Claim>, asked_at: Instant) {
         let mut tasks = Vec::with_capacity(claims.len());
         for claim in claims {
             let (ticket, job) = self.hold(claim, asked_at);
@@ -230,6 +307,6 @@ impl Desk {
             .into_iter()
             .partition(|claim| claim.view.crashes >= poison_after || claim.view.cancel_requested);
         self.end_lost(lost, asked_at);
-        self.take(jobs, asked_at);
+        self.run(jobs, asked_at);
     }
 }

@@ -24,8 +24,12 @@ const WHY_MAX: usize = 255;
 pub(crate) struct Settle {
     pub(crate) ticket: Ticket,
     pub(crate) id: JobId,
+    pub(crate) tenant: String,
     pub(crate) fence: u64,
+    /// What the work was based on.
     pub(crate) version: u64,
+    /// The version it was claimed at.
+    pub(crate) claimed_version: u64,
     pub(crate) end: End,
 }
 
@@ -143,8 +147,10 @@ impl Settle {
         Self {
             ticket,
             id: job.view.id.clone(),
+            tenant: job.view.tenant.clone(),
             fence: job.fence,
             version: job.based_on(),
+            claimed_version: job.view.version,
             end,
         }
     }
@@ -154,7 +160,17 @@ impl Settle {
         Self::new(ticket, job, End::Released)
     }
 
-    /// One argument of a step; `lua/step.lua` has the same table.
+    /// Whether all that there is to say is that it is done.
+    pub(super) fn is_plain(&self) -> bool {
+        self.end == End::Done && self.version == self.claimed_version
+    }
+
+    /// What jobs have in common that one call claimed for one tenant.
+    pub(super) fn claim(&self) -> (u64, &str) {
+        (self.fence, &self.tenant)
+    }
+
+    /// One argument of a step; `lua/turn.lua` has the same table.
     pub(super) fn encode(&self, line: &mut Vec<u8>) {
         let why = shorten(self.end.why());
         line.clear();

@@ -16,11 +16,11 @@ local function limit_of(packed)
 end
 
 -- Tenants with waiting jobs take part in the ring, unless they are parked. They start one
--- turn after the present, for one that starts at the present and leaves after each job
--- would always be served before those that stay. O(log tenants) each.
+-- turn after the present (who is served next), for one that starts at the present and leaves
+-- after each job would always be served before those that stay. O(log tenants) each.
 local function join_ring(tenants)
   if #tenants == 0 then return end
-  local vt = tonumber(call('GET', VT) or '0')
+  local vt = tonumber(call('ZRANGE', RING, 0, 0, 'WITHSCORES')[2] or '0')
   local args = {}
   local parked = bounded and call('ZMSCORE', PARKED, unpack(tenants))
   local limits = bounded and call('HMGET', LIMITS, unpack(tenants))
@@ -33,11 +33,10 @@ local function join_ring(tenants)
   if #args > 0 then call('ZADD', RING, 'NX', unpack(args)) end
 end
 
--- O(log tenants); the last one to leave takes the virtual time along.
+-- O(log tenants).
 local function leave_ring(tenant)
   call('ZREM', RING, tenant)
   if bounded then call('ZREM', PARKED, tenant) end
-  if call('EXISTS', RING) == 0 then call('DEL', VT) end
 end
 
 -- One more or fewer job of a tenant runs.
@@ -79,5 +78,5 @@ end
 
 -- Nothing waits and nothing is delayed: no key of the queue's order stays behind. O(1).
 local function tidy()
-  if call('EXISTS', RING, DELAYED, PARKED) == 0 then call('DEL', WAKE, VT) end
+  if call('EXISTS', RING, DELAYED, PARKED) == 0 then call('DEL', WAKE) end
 end

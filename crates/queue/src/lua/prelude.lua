@@ -2,13 +2,12 @@
 --
 -- KEYS, all under one hash tag {prefix:queue}:
 --   jobs     HASH    key -> record of a live job; the key is the unique key
---   ring     ZSET    tenants that have waiting jobs, by virtual time
+--   ring     ZSET    tenants that have waiting jobs, by virtual time; the first is the present
 --   delayed  ZSET    keys of delayed jobs, by the time they are due
 --   leases   ZSET    keys of running jobs, by the end of their lease
 --   wake     LIST    at most one marker; idle workers block on it
 --   ok, ko   HASH    key-nonce -> record of a retained job that ended well / otherwise
 --   aged     ZSET    tenants that have retained jobs, by the end of the oldest (or earlier)
---   vt       STR     virtual time of the ring; absent while the ring is empty
 --   active   HASH    tenant -> how many of its jobs run; no entry for none
 --   limits   HASH    tenant, or '' for the queue -> pause, weight, concurrency, rate; see limits.lua
 --   rates    HASH    tenant, or '' -> when its rate is used up to (GCRA), in us
@@ -22,7 +21,7 @@
 -- events are kept; 0 writes none.
 -- A function costs as much as a small call of Redis whenever a script runs, used or not: there
 -- is hardly one here, and the busiest script makes most of its own when it needs them.
-local JOBS, RING, DELAYED, LEASES, WAKE, OK, KO, AGED, VT, RUNNING, LIMITS, RATES, PARKED, EVENTS = unpack(KEYS)
+local JOBS, RING, DELAYED, LEASES, WAKE, OK, KO, AGED, RUNNING, LIMITS, RATES, PARKED, EVENTS = unpack(KEYS)
 local P = ARGV[1]
 local call, sub, byte = redis.call, string.sub, string.byte
 local pack, unpack_bytes = struct.pack, struct.unpack
@@ -46,9 +45,14 @@ local NOBODY = string.rep('\0', 6)
 -- (key, record, ...) and keys of ended ones; how many more or fewer jobs of a tenant run.
 local stored, gone, moved = {}, {}, {}
 
--- Whether anybody is limited or parked at all; mostly nobody is, and nothing more is asked.
-local bounded = call('EXISTS', LIMITS, PARKED) > 0
+-- Whether anybody is limited or parked, and whether somebody watches. Mostly nobody is and
+-- nobody does: then nothing more is asked.
+local bounded, watched = call('EXISTS', LIMITS, PARKED, EVENTS) > 0, false
+if bounded then
+  watched = ARGV[3] ~= '0' and call('EXISTS', EVENTS) == 1
+  bounded = call('EXISTS', LIMITS, PARKED) > 0
+end
 
 -- What happened, if somebody watches: a letter, tenant, key-nonce. Letters: n new, w waits
 -- again, l delayed, a runs, d completed, f failed, c cancelled, g gone.
-local watched, happened = ARGV[3] ~= '0' and call('EXISTS', EVENTS) == 1, {}
+local happened = {}

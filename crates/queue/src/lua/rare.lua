@@ -44,6 +44,12 @@ local function settle(line, key, rec)
   return op
 end
 
+-- Settles a job that its worker calls done at the version it was claimed at.
+local function settle_plain(fence, id, key, rec)
+  if not rec then return 'X' end
+  return settle('D' .. fence .. sub(id, -8) .. sub(rec, 27, 32) .. NOBODY .. '\0' .. key, key, rec)
+end
+
 -- Jobs whose worker was lost: they wait again, or are handed out to be ended. O(log n) each, up to 100.
 local function reap(lost)
   local keys = call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', 0, 100)
@@ -213,6 +219,6 @@ local function lease_marked(rec)
   return write(j)
 end
 
-return { settle = settle, reap = reap, move_due = move_due, unpark = unpark, spend = spend, limit_turn = limit_turn,
+return { settle = settle, settle_plain = settle_plain, reap = reap, move_due = move_due, unpark = unpark, spend = spend, limit_turn = limit_turn,
   stays = stays, bound = bound, closed_until = closed_until, lease_marked = lease_marked, note = note,
   flush_jobs = flush_jobs, flush_events = flush_events, arm = arm }

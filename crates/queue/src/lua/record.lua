@@ -4,6 +4,7 @@
 -- endian, so that it sorts as bytes. Most records are of jobs that simply wait, so
 -- what these do not need is not in them: when to run, if that is when they were
 -- pushed; not before when; and HELD, which running and ended jobs have.
+-- A job that is done without more ado is kept as it ran, and when that was, in 6 bytes more.
 local FORMAT = '<BBBBc7c8BI6I6BBH'
 local HELD = '<I7c6I6I6'
 local MARK = '<c8c7I6I6I6I6BB'
@@ -41,6 +42,9 @@ local function read(rec)
   if band(j.flags, NOT_BEFORE) ~= 0 then j.not_before, at = unpack_bytes('<I6', rec, at) end
   if j.state >= ACTIVE then
     j.fence, j.owner, j.started, j.finished, at = unpack_bytes(HELD, rec, at)
+    if j.state == ACTIVE and at + 5 == #rec and band(j.flags, AGAIN + SERVED) == 0 then
+      j.state, j.finished = COMPLETED, unpack_bytes('<I6', rec, at)
+    end
   end
   if band(j.flags, AGAIN) ~= 0 then
     local m = {}

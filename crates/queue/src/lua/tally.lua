@@ -42,23 +42,12 @@ local function flush_ended(keep_ok, keep_ko)
   kept.ok, kept.ko = {}, {}
 end
 
--- Counts what runs. O(tenants), up to three calls.
+-- Counts what runs. O(tenants), a call for each.
 local function flush_running()
-  local names = {}
+  local none = {}
   for tenant, change in pairs(moved) do
-    if change ~= 0 then names[#names + 1] = tenant end
+    if change ~= 0 and call('HINCRBY', RUNNING, tenant, whole(change)) <= 0 then none[#none + 1] = tenant end
   end
-  if #names == 0 then return end
-  local counts, set, none = call('HMGET', RUNNING, unpack(names)), {}, {}
-  for i, tenant in ipairs(names) do
-    local count = (counts[i] or 0) + moved[tenant]
-    if count > 0 then
-      set[#set + 1], set[#set + 2] = tenant, whole(count)
-    else
-      none[#none + 1] = tenant
-    end
-  end
-  if #set > 0 then call('HSET', RUNNING, unpack(set)) end
   if #none > 0 then call('HDEL', RUNNING, unpack(none)) end
   moved = {}
 end

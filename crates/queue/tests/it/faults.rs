@@ -253,6 +253,29 @@ async fn a_flushed_redis_is_served_on() {
 }
 
 #[tokio::test]
+async fn a_redis_that_forgets_its_scripts_under_load_is_told_them_again() {
+    let bench = Bench::new().await;
+    let ran = Log::default();
+    let log = ran.clone();
+    let worker = start(&bench.queue, options(5), move |payload, _| {
+        log.add(payload);
+        async { Ok(Outcome::Done) }
+    });
+
+    for at in 0..300 {
+        bench.command(&["SCRIPT", "FLUSH"]).await;
+        bench.push(job(&format!("c{at}"))).await;
+    }
+
+    until("all ran", || async {
+        ran.all().len() >= 300 && bench.counts().await.active == 0
+    })
+    .await;
+    assert_eq!(ran.all().len(), 300);
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn a_stall_of_redis_kills_no_worker() {
     let bench = Bench::new().await;
     let worker = start(&bench.queue, options(2), |_, _| async { Ok(Outcome::Done) });

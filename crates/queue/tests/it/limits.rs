@@ -72,7 +72,11 @@ async fn weights_hold_within_five_percent_however_large_the_batches() {
 async fn a_newcomer_is_served_within_one_claim_beside_a_long_backlog() {
     let bench = Bench::new().await;
     let worker = bench.worker();
-    bench.queue.push_many(jobs_of("big", 20_000)).await.unwrap();
+    bench
+        .queue
+        .push_many(jobs_of("big", 100_000))
+        .await
+        .unwrap();
     for want in [1, 3, 50, 200] {
         worker.claim(want).await.unwrap();
 

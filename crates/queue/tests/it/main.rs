@@ -16,6 +16,7 @@ mod reference;
 mod regression;
 mod retention;
 mod support;
+mod topology;
 mod turns;
 mod waiting;
 mod watching;

@@ -149,6 +149,38 @@ async fn a_job_whose_worker_is_lost_is_run_by_another_after_the_lease() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_or_forth_loses_no_job_and_runs_none_early() {
+    let bench = Bench::new().await;
+    let worker = bench.worker();
+    bench.push_all(&["running", "waiting"]).await;
+    let running = worker.claim(1).await.unwrap().remove(0);
+    let later = NewJob {
+        when: When::At(now_ms() + 60_000),
+        ..job("later")
+    };
+    bench.push(later).await;
+
+    bench.queues.set_clock_back(Duration::from_hours(1));
+    let waiting = worker.claim(5).await.unwrap();
+    assert_eq!(keys(&waiting), ["waiting"]);
+    assert_eq!(worker.settle(&running, Outcome::Done).await.unwrap(), "D");
+    bench.push(job("newer")).await;
+    let newer = worker.claim(5).await.unwrap();
+    assert_eq!(keys(&newer), ["newer"]);
+
+    bench.advance(Duration::from_hours(2));
+    let mut all: Vec<String> = Vec::new();
+    for _ in 0..3 {
+        let claimed = bench.worker().claim(5).await.unwrap();
+        all.extend(claimed.into_iter().map(|job| job.view.id.key));
+    }
+    all.sort();
+    assert_eq!(all, ["later", "newer", "waiting"]);
+    let late = worker.settle(&newer[0], Outcome::Done).await.unwrap();
+    assert_eq!(late, "X");
+}
+
+#[tokio::test]
 async fn the_late_word_of_an_old_owner_changes_nothing() {
     let bench = Bench::new().await;
     let (first, second) = (bench.worker(), bench.worker());

@@ -15,8 +15,8 @@ async fn a_watcher_sees_the_life_of_each_job_in_order() {
     bench.push_all(&["good", "bad"]).await;
     let jobs = worker.claim(2).await.unwrap();
     let settles = [
-        (jobs[0].clone(), Outcome::Done, 1),
         (jobs[1].clone(), retry(Duration::from_secs(5)), 1),
+        (jobs[0].clone(), Outcome::Done, 1),
     ];
     worker.turn(&settles, 0).await.unwrap();
     bench.advance(Duration::from_secs(5));
@@ -41,8 +41,8 @@ async fn a_watcher_sees_the_life_of_each_job_in_order() {
         ("bad", EventKind::Pushed),
         ("good", EventKind::Started),
         ("bad", EventKind::Started),
-        ("good", EventKind::Completed),
         ("bad", EventKind::Delayed),
+        ("good", EventKind::Completed),
         ("bad", EventKind::Waits),
         ("bad", EventKind::Started),
         ("bad", EventKind::Failed),

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::support::{Bench, job, until};
+use crate::support::{Bench, job, open, until};
 
 /// A running worker, and what stops it.
 pub(crate) struct Running {
@@ -431,6 +431,43 @@ async fn a_worker_says_when_redis_last_answered() {
     assert_eq!(before, None);
     until("in touch", || async { health.last_round_trip().is_some() }).await;
     worker.abort();
+}
+
+#[tokio::test]
+async fn workers_of_one_queue_with_other_settings_are_told() {
+    let bench = Bench::with(QueueSettings {
+        lease: Duration::from_secs(1),
+        ..QueueSettings::default()
+    })
+    .await;
+    let settings = QueueSettings {
+        keep_failed: 7,
+        ..bench.queue.settings().clone()
+    };
+    let others = open(&bench.server, settings).await;
+    let consumers: [Consumer<String>; 2] = [
+        bench.queue.consumer(options(1)),
+        others.queue(bench.queue.name()).consumer(options(1)),
+    ];
+    let health = consumers.each_ref().map(Consumer::health);
+
+    let workers = consumers.map(|consumer| {
+        tokio::spawn(run(consumer, |_: String, _: JobContext| async {
+            Ok::<_, BoxDynError>(Outcome::Done)
+        }))
+    });
+
+    until("both are told", || async {
+        health
+            .iter()
+            .all(|health| health.other_settings().is_some())
+    })
+    .await;
+    let told = health[0].other_settings().unwrap();
+    assert!(told.contains("7 failed"), "{told}");
+    for worker in workers {
+        worker.abort();
+    }
 }
 
 #[tokio::test]
