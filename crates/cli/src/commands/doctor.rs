@@ -4,6 +4,7 @@ mod clocks;
 mod database;
 mod keys;
 mod providers;
+mod queues;
 mod redis;
 
 use std::path::Path;
@@ -18,8 +19,8 @@ use crate::output::say;
 use crate::table::table;
 
 const EXAMPLES: &str = "\
-It changes nothing. It looks at the settings, the data directory, the database, Redis, the master
-keys, the providers and the clocks. Exit code 1 if something was found.
+It changes nothing. It looks at the settings, the data directory, the database, Redis, the queues,
+the master keys, the providers and the clocks. Exit code 1 if something was found.
 
 Examples:
   tokenfleet doctor

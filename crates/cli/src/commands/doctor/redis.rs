@@ -7,7 +7,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::Finding;
+use super::{Finding, queues};
 use crate::{parts, redis_server};
 
 const PART: &str = "redis";
@@ -19,13 +19,20 @@ pub(super) async fn examine(loaded: &Loaded) -> (Option<MultiplexedConnection>, 
         return (None, vec![program()]);
     };
     // The queue's own checks: address, version, eviction.
-    if let Err(error) = parts::open_queues(loaded, &url, "doctor").await {
-        let fix = "start it, or correct REDIS_URL; the policy is set by `CONFIG SET \
-                   maxmemory-policy noeviction` and in redis.conf";
-        return (None, vec![Finding::bad(PART, format!("{error:#}"), fix)]);
-    }
+    let opened = match parts::open_queues(loaded, &url, "doctor").await {
+        Ok(opened) => opened,
+        Err(error) => {
+            let fix = "start it, or correct REDIS_URL; the policy is set by `CONFIG SET \
+                       maxmemory-policy noeviction` and in redis.conf";
+            return (None, vec![Finding::bad(PART, format!("{error:#}"), fix)]);
+        }
+    };
     match ask(&url).await {
-        Ok((connection, info)) => (Some(connection), judge(&info)),
+        Ok((connection, info)) => {
+            let mut findings = judge(&info);
+            findings.extend(queues::examine(loaded, &opened).await);
+            (Some(connection), findings)
+        }
         Err(error) => {
             let found = Finding::bad(PART, format!("INFO: {error}"), "allow INFO in its ACL");
             (None, vec![found])
