@@ -3,6 +3,7 @@
 
 mod access;
 mod backoff;
+mod breaker;
 mod clock;
 mod event;
 mod failure;
@@ -14,6 +15,9 @@ mod state;
 
 pub use access::{Role, Scope, UnknownWord};
 pub use backoff::{Backoff, full_jitter};
+pub use breaker::{
+    Advice, Alert, Breaker, BreakerRules, Incident, Met, NamedDelay, ProbeEnd, Tally, Trouble,
+};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use event::{EventKind, UnknownEvent};
 pub use failure::{DelaySource, Details, ErrorClass, Verdict, reason};

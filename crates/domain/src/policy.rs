@@ -151,6 +151,14 @@ fn spread(uid: ChannelUid, up_to: Duration) -> Duration {
     Duration::from_millis(hash(uid.0.as_bytes()) % millis.saturating_add(1).max(1))
 }
 
+impl ChannelUid {
+    /// A short number that tells a few channels apart, where more would be kept than is needed.
+    #[must_use]
+    pub fn tag(self) -> u32 {
+        u32::try_from(hash(self.0.as_bytes()) >> 32).unwrap_or_default()
+    }
+}
+
 /// FNV-1a with a final mix; it must give the same value in every release.
 fn hash(bytes: &[u8]) -> u64 {
     let fnv = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

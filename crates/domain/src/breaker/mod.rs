@@ -1,0 +1,387 @@
+//! When a fleet leaves a provider alone, how it looks whether it is back, and how it returns.
+//!
+//! A [`Breaker`] is a value that a fleet shares. Processes tell it what they met
+//! ([`Breaker::take_in`]), and ask it before they send ([`Breaker::advice`]).
+
+mod pace;
+mod tally;
+mod window;
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+
+use self::pace::{Hold, Pace};
+pub use self::tally::{Met, NamedDelay, ProbeEnd, Tally};
+use self::window::{Suspects, Window};
+
+/// A probe that fails makes the next one come later, up to so many times the first pause.
+const SLOWEST_PROBES: u32 = 10;
+/// Failed probes after which the pause grows by one more [`BreakerRules::probe_every`].
+const PROBES_PER_STEP: u32 = 5;
+/// Kinds of unknown answers that are remembered at a time.
+const UNKNOWN_KINDS: usize = 16;
+
+/// When a breaker opens, and how it closes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerRules {
+    /// Answers count for so long.
+    pub window: Duration,
+    /// Fewer answers than this within the window decide nothing.
+    pub minimum: u32,
+    /// Percent of the answers that must be failures, 1–100.
+    pub share: u32,
+    /// Channels that must be refused as misconfigured.
+    pub misconfigured: u32,
+    /// Channels that must meet the same unknown answer.
+    pub unknown: u32,
+    /// Shortest time between two probes of an open breaker.
+    pub probe_every: Duration,
+    /// How long the return to full speed takes.
+    pub ramp: Duration,
+}
+
+impl Default for BreakerRules {
+    fn default() -> Self {
+        Self {
+            window: Duration::from_mins(1),
+            minimum: 10,
+            share: 50,
+            misconfigured: 3,
+            unknown: 5,
+            probe_every: Duration::from_secs(1),
+            ramp: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Why a breaker opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Trouble {
+    /// The provider does not answer, or with errors that should pass.
+    Outage,
+    /// The provider refuses the app: its id, secret or rights are wrong.
+    Misconfigured,
+    /// The provider answers in a way that nobody knows: its contract has changed.
+    ContractDrift,
+}
+
+impl Trouble {
+    /// The name in the API and in events.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Outage => "outage",
+            Self::Misconfigured => "misconfigured",
+            Self::ContractDrift => "contract_drift",
+        }
+    }
+}
+
+/// One time of trouble, however often the breaker closes and opens within it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Incident {
+    /// Why the breaker opened.
+    pub why: Trouble,
+    /// When it opened first.
+    pub opened_at: Timestamp,
+    /// When it closed; absent while it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<Timestamp>,
+    /// What the provider said at the time, in short: status, code and reason.
+    pub sample: String,
+    /// Probes that were sent.
+    pub probes: u32,
+}
+
+/// What an operator is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Alert {
+    /// The fleet stopped calling.
+    Opened(Incident),
+    /// The fleet is back at full speed.
+    Ended(Incident),
+}
+
+/// What a process does that wants to send a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Advice {
+    /// Send it; at most so many a second, if there is a limit.
+    Go {
+        /// Requests a second of the whole fleet.
+        per_second: Option<f64>,
+    },
+    /// The provider wants to be left alone.
+    Held {
+        /// Until then.
+        until: Timestamp,
+    },
+    /// The breaker is open: one request may look whether it can close.
+    Open {
+        /// Since when.
+        since: Timestamp,
+        /// When the next probe is due; see [`Breaker::take_probe`].
+        probe_at: Timestamp,
+    },
+}
+
+/// What a fleet knows of one app at one provider.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Breaker {
+    /// `Some` while it is open.
+    open: Option<Open>,
+    /// The trouble of now; it outlives the opening by the ramp.
+    incident: Option<Incident>,
+    window: Window,
+    /// Channels that were refused as misconfigured.
+    misconfigured: Suspects,
+    /// Channels by the unknown answer that they met.
+    unknown: Vec<(String, Suspects)>,
+    /// Unknown answers that opened it once: from then on they are their channels' own trouble.
+    told: Vec<String>,
+    /// Unknown answers altogether.
+    unknown_answers: u64,
+    hold: Option<Hold>,
+    pace: Option<Pace>,
+    last_told_at: Timestamp,
+}
+
+/// An open breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Open {
+    since: Timestamp,
+    next_probe_at: Timestamp,
+    failed_probes: u32,
+}
+
+impl Breaker {
+    /// Adds what a process met since it told last. An alert is for whoever made the
+    /// fleet take the result over, and for nobody else.
+    pub fn take_in(&mut self, tally: &Tally, now: Timestamp, rules: &BreakerRules) -> Vec<Alert> {
+        self.last_told_at = now;
+        self.unknown_answers += u64::try_from(tally.unknown.len()).unwrap_or(u64::MAX);
+        let mut alerts = Vec::new();
+        match (self.open, tally.probe) {
+            (Some(_), Some(ProbeEnd::Worked)) => self.close(now, rules),
+            (Some(open), Some(ProbeEnd::Failed)) => {
+                self.open = Some(Open {
+                    failed_probes: open.failed_probes.saturating_add(1),
+                    ..open
+                });
+            }
+            // What was sent before it opened tells nothing of now.
+            (Some(_), None) => {}
+            (None, _) => {
+                self.count(tally, now, rules);
+                self.slow_down(tally, now, rules);
+                if let Some(why) = self.trouble(now, rules) {
+                    alerts.extend(self.trip(why, tally, now, rules));
+                }
+            }
+        }
+        alerts.extend(self.end_incident(now, rules));
+        alerts
+    }
+
+    /// What to do with a request that nothing was sent of yet. `budget` is what the
+    /// operator allows a second.
+    #[must_use]
+    pub fn advice(&self, budget: Option<f64>, now: Timestamp) -> Advice {
+        if let Some(open) = self.open {
+            return Advice::Open {
+                since: open.since,
+                probe_at: open.next_probe_at,
+            };
+        }
+        match self.hold {
+            Some(hold) if hold.until > now => Advice::Held { until: hold.until },
+            _ => Advice::Go {
+                per_second: Pace::limit(self.pace, budget, now),
+            },
+        }
+    }
+
+    /// Takes the next probe, if it is due; whoever took it sends one request and
+    /// reports a [`ProbeEnd`].
+    pub fn take_probe(&mut self, now: Timestamp, rules: &BreakerRules) -> bool {
+        let Some(open) = &mut self.open else {
+            return false;
+        };
+        if now < open.next_probe_at {
+            return false;
+        }
+        let steps = 1 + open.failed_probes / PROBES_PER_STEP;
+        open.next_probe_at = now.plus(rules.probe_every * steps.min(SLOWEST_PROBES));
+        if let Some(incident) = &mut self.incident {
+            incident.probes += 1;
+        }
+        true
+    }
+
+    /// Whether nothing is sent but probes.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// The trouble of now, or the one that is nearly over.
+    #[must_use]
+    pub const fn incident(&self) -> Option<&Incident> {
+        self.incident.as_ref()
+    }
+
+    /// Answers that no contract knows, since the fleet keeps count.
+    #[must_use]
+    pub const fn unknown_answers(&self) -> u64 {
+        self.unknown_answers
+    }
+
+    /// When a process told something last.
+    #[must_use]
+    pub const fn last_told_at(&self) -> Timestamp {
+        self.last_told_at
+    }
+
+    /// Whether time alone will change it: an incident comes to its end.
+    #[must_use]
+    pub const fn is_recovering(&self) -> bool {
+        self.open.is_none() && self.incident.is_some()
+    }
+
+    fn count(&mut self, tally: &Tally, now: Timestamp, rules: &BreakerRules) {
+        self.window.add(tally, now, rules.window);
+        self.misconfigured
+            .add(&tally.misconfigured, now, rules.window);
+        for (kind, channel) in &tally.unknown {
+            if self.told.contains(kind) {
+                continue;
+            }
+            let known = self.unknown.iter().position(|(known, _)| known == kind);
+            let at = known.unwrap_or_else(|| {
+                if self.unknown.len() == UNKNOWN_KINDS {
+                    self.unknown.remove(0);
+                }
+                self.unknown.push((kind.clone(), Suspects::default()));
+                self.unknown.len() - 1
+            });
+            self.unknown[at].1.add(&[*channel], now, rules.window);
+        }
+    }
+
+    /// Whether it should open, and why.
+    fn trouble(&self, now: Timestamp, rules: &BreakerRules) -> Option<Trouble> {
+        let met = self.window.sum(now, rules.window);
+        if self.unknown_kind(rules).is_some() {
+            return Some(Trouble::ContractDrift);
+        }
+        if self.misconfigured.number() >= rules.misconfigured
+            && met.is_share(met.refused, rules.share)
+        {
+            return Some(Trouble::Misconfigured);
+        }
+        let many = met.all() >= rules.minimum && met.failed > 0;
+        (many && met.is_share(met.failed, rules.share)).then_some(Trouble::Outage)
+    }
+
+    fn unknown_kind(&self, rules: &BreakerRules) -> Option<&str> {
+        let many = |(_, channels): &&(String, Suspects)| channels.number() >= rules.unknown;
+        self.unknown
+            .iter()
+            .find(many)
+            .map(|(kind, _)| kind.as_str())
+    }
+
+    fn trip(
+        &mut self,
+        why: Trouble,
+        tally: &Tally,
+        now: Timestamp,
+        rules: &BreakerRules,
+    ) -> Option<Alert> {
+        if let Some(kind) = self.unknown_kind(rules).map(str::to_owned) {
+            if self.told.len() == UNKNOWN_KINDS {
+                self.told.remove(0);
+            }
+            self.told.push(kind);
+        }
+        self.open = Some(Open {
+            since: now,
+            next_probe_at: now.plus(rules.probe_every),
+            failed_probes: 0,
+        });
+        self.forget();
+        self.pace = None;
+        match &mut self.incident {
+            // It closed a moment ago: the same trouble, of which the operator knows.
+            Some(incident) => {
+                incident.closed_at = None;
+                None
+            }
+            none => {
+                let incident = Incident {
+                    why,
+                    opened_at: now,
+                    closed_at: None,
+                    sample: tally.sample.clone().unwrap_or_default(),
+                    probes: 0,
+                };
+                *none = Some(incident.clone());
+                Some(Alert::Opened(incident))
+            }
+        }
+    }
+
+    fn close(&mut self, now: Timestamp, rules: &BreakerRules) {
+        self.open = None;
+        self.forget();
+        self.pace = Some(Pace::ramp(now, rules.ramp));
+        if let Some(incident) = &mut self.incident {
+            incident.closed_at = Some(now);
+        }
+    }
+
+    /// What was counted before a change tells nothing of what comes after it.
+    fn forget(&mut self) {
+        self.window = Window::default();
+        self.misconfigured = Suspects::default();
+        self.unknown.clear();
+    }
+
+    fn end_incident(&mut self, now: Timestamp, rules: &BreakerRules) -> Option<Alert> {
+        let closed_at = self.incident.as_ref()?.closed_at?;
+        if now < closed_at.plus(rules.ramp) {
+            return None;
+        }
+        self.incident.take().map(Alert::Ended)
+    }
+
+    /// Keeps the delays that the provider names, and goes slower where it throttles now and then.
+    fn slow_down(&mut self, tally: &Tally, now: Timestamp, rules: &BreakerRules) {
+        if tally.worked > 0 && self.hold.is_some_and(|hold| hold.until <= now) {
+            self.hold = None;
+        }
+        if tally.throttled == 0 {
+            return;
+        }
+        let (met, elapsed) = self.window.recent(now, rules.window);
+        if met.throttled >= 2 && met.is_share(met.throttled, 50) {
+            let hold = Hold::next(self.hold, tally.delay, now);
+            self.hold = Some(hold);
+            self.pace = Some(Pace::after_hold(
+                met.per_second(elapsed),
+                hold.until,
+                rules.window,
+            ));
+            self.window.forget_throttled();
+        } else if let Some(pace) = Pace::below(self.pace, met, elapsed, now, rules.window) {
+            self.pace = Some(pace);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
