@@ -8,6 +8,8 @@
 //! | answers to repeat | [`Cache::begin`], [`Cache::finish`], [`Cache::abandon`] | a repeated request is a new one |
 //! | marks | [`Cache::mark`] | what was done once may be done once more |
 //! | what waits for a word | [`Cache::let_wait`], [`Cache::waiting`], [`Cache::end_waiting`] | it is void |
+//! | slips on a board | [`Cache::slip`], [`Cache::swap_slip`], [`Cache::slips`] | the fleet learns anew |
+//! | budgets of requests | [`Cache::draw`] | every budget is whole again |
 //! | answers in escrow | [`Cache::deposit`], [`Cache::deposits`], [`Cache::forget_deposit`] | the first stands in a file |
 //! | second copies | [`Cache::publish`] | nobody misses them: the database has the first |
 //!
@@ -17,6 +19,7 @@
 //! call is one command or one script on one key, so any shard will do.
 
 mod answers;
+mod budgets;
 mod copies;
 mod deposits;
 mod error;
@@ -27,6 +30,7 @@ mod marks;
 mod one_time;
 mod settings;
 mod waiting;
+mod slips;
 
 use std::sync::Arc;
 
@@ -35,11 +39,13 @@ use secrecy::ExposeSecret as _;
 use crate::link::Link;
 
 pub use answers::{Begun, Claim, StoredAnswer};
+pub use budgets::Drawn;
 pub use copies::Copy;
 pub use error::{CacheError, ConnectError};
 pub use limits::{Allowance, Quota};
 pub use one_time::Purpose;
 pub use settings::CacheOptions;
+pub use slips::{Slip, Swapped};
 
 /// The fleet's shared values: one per process, cheap to clone.
 ///

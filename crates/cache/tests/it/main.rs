@@ -7,7 +7,9 @@
 
 mod answers;
 mod away;
+mod budgets;
 mod limits;
 mod marks;
 mod one_time;
+mod slips;
 mod support;
