@@ -61,6 +61,14 @@ pub const ALL: &[Setting] = &[
     s("worker.takeover_grace", span(SECOND, DAY), "How long the unanswered refresh of a rotating provider is left to its owner; not shorter than the lease."),
     s("worker.drain", span(Duration::ZERO, HOUR), "How long running jobs may take after SIGTERM; requests that were sent are awaited beyond it."),
 
+    s("breaker.window", span(SECOND, HOUR), "How long a provider's answers count for its breaker."),
+    s("breaker.minimum", whole(1, 1_000_000), "Answers within the window below which no breaker opens for failures."),
+    s("breaker.share", whole(1, 100), "Percent of the answers that must be failures (no answer, 5xx) for the breaker to open: then jobs wait, and spend no attempt."),
+    s("breaker.misconfigured", whole(1, 64), "Channels that a provider must refuse for the app's sake (wrong id or secret) for the breaker to open."),
+    s("breaker.unknown", whole(1, 64), "Channels that must meet the same unknown answer for the breaker to open."),
+    s("breaker.probe_every", span(Duration::from_millis(10), MINUTE), "Shortest time between two looks of the whole fleet whether a provider is back; it grows tenfold while it is not."),
+    s("breaker.ramp", span(MILLISECOND, HOUR), "How long the fleet takes to return to full speed; opening again within it is the same incident."),
+
     s("queue.lease", span(Duration::from_secs(5), HOUR), "How long a silent worker keeps its jobs (in Redis)."),
     s("queue.keep_completed", whole(0, 100_000), "Completed jobs that stay visible, per tenant."),
     s("queue.keep_failed", whole(0, 100_000), "Failed jobs that stay visible, per tenant."),
@@ -77,10 +85,12 @@ pub const ALL: &[Setting] = &[
     s("providers.meta.app_secret", SECRET, "Its secret.").also(&[named("META_APP_SECRET")]),
     s("providers.meta.base_url", Web, "Address of the Graph API.").also(&[named("META_BASE_URL")]),
     s("providers.meta.graph_version", GraphVersion, "Version of the Graph API.").also(&[named("META_GRAPH_VERSION")]),
+    s("providers.meta.refreshes_per_second", RATE, RATE_DOC),
     s("providers.meta.authorize_url", Endpoint, "Page where people agree; unset, that of Facebook Login in the Graph API's version.").also(&[named("META_AUTHORIZE_URL")]),
     s("providers.meta.scopes", List, "Scopes that the connect flow asks for; more need Meta's app review."),
     s("providers.meta.whatsapp_config_id", Text, "Configuration of Facebook Login for Business under which WhatsApp is connected.").also(&[named("WHATSAPP_CONFIG_ID")]),
     s("providers.instagram.base_url", Web, "Address of the Instagram API.").also(&[named("INSTAGRAM_BASE_URL")]),
+    s("providers.instagram.refreshes_per_second", RATE, RATE_DOC),
     s("providers.instagram.app_id", Text, "Instagram app, for the connect flow; not the Meta app.").also(&[named("INSTAGRAM_APP_ID")]),
     s("providers.instagram.app_secret", SECRET, "Its secret.").also(&[named("INSTAGRAM_APP_SECRET")]),
     s("providers.instagram.authorize_url", Endpoint, "Page where people agree.").also(&[named("INSTAGRAM_AUTHORIZE_URL")]),
@@ -89,14 +99,17 @@ pub const ALL: &[Setting] = &[
     s("providers.tiktok.client_key", Text, "TikTok for Developers app.").also(&[named("TIKTOK_CLIENT_KEY")]),
     s("providers.tiktok.client_secret", SECRET, "Its secret.").also(&[named("TIKTOK_CLIENT_SECRET")]),
     s("providers.tiktok.base_url", Web, "Address of TikTok's API v2.").also(&[named("TIKTOK_BASE_URL")]),
+    s("providers.tiktok.refreshes_per_second", RATE, RATE_DOC),
     s("providers.tiktok.authorize_url", Endpoint, "Page where people agree.").also(&[named("TIKTOK_AUTHORIZE_URL")]),
     s("providers.tiktok.scopes", List, "Scopes that the connect flow asks for."),
     s("providers.tiktok_business.app_id", Text, "TikTok API for Business app; not the same as the client key.").also(&[named("TIKTOK_APP_ID")]),
     s("providers.tiktok_business.app_secret", SECRET, "Its secret.").also(&[named("TIKTOK_APP_SECRET")]),
     s("providers.tiktok_business.base_url", Web, "Address of TikTok's API for Business.").also(&[named("TIKTOK_BUSINESS_BASE_URL")]),
+    s("providers.tiktok_business.refreshes_per_second", RATE, RATE_DOC),
     s("providers.tiktok_business.authorize_url", Endpoint, "Page where people agree.").also(&[named("TIKTOK_BUSINESS_AUTHORIZE_URL")]),
     s("providers.tiktok_business.scopes", List, "Scopes that the connect flow asks for."),
     s("providers.tiktok_legacy.base_url", Web, "Address of TikTok's API v1.").also(&[named("TIKTOK_LEGACY_BASE_URL")]),
+    s("providers.tiktok_legacy.refreshes_per_second", RATE, RATE_DOC),
     s("providers.facturify.base_url", Web, "Address of Facturify; production is `https://api.facturify.com`.").also(&[named("FACTURIFY_BASE_URL")]),
     s("providers.facturify.api_key", SECRET, "Key of the platform's own account.").also(&[named("FACTURIFY_API_KEY")]),
     s("providers.facturify.api_secret", SECRET, "Its secret.").also(&[named("FACTURIFY_API_SECRET")]),
@@ -105,6 +118,7 @@ pub const ALL: &[Setting] = &[
     s("providers.facturify.retry_backoff", Decimal { min: 1.0, max: 10.0 }, "Factor between the pauses of retries.").also(&[named("FACTURIFY_RETRY_BACKOFF")]),
     s("providers.facturify.token_refresh_buffer", plain_seconds(DAY), "How long before its end the 12 h token is refreshed.").also(&[seconds("FACTURIFY_TOKEN_REFRESH_BUFFER")]),
     s("providers.facturify.refresh_method", Choice(&["POST", "GET"]), "Method of the refresh call that is tried first.").also(&[named("FACTURIFY_REFRESH_METHOD")]),
+    s("providers.facturify.refreshes_per_second", RATE, RATE_DOC),
     s("providers.service_token.base_url", Web, "Address for service-token channels that bring none.").also(&[named("SERVICE_TOKEN_BASE_URL")]),
     s("providers.oauth2.*.token_url", Endpoint, "Token endpoint of a generic OAuth 2.0 provider. This and what follows may be left out where the catalogue knows the name."),
     s("providers.oauth2.*.authorize_url", Endpoint, "Its authorization endpoint, for the connect flow."),
@@ -118,6 +132,7 @@ pub const ALL: &[Setting] = &[
     s("providers.oauth2.*.account", Text, "Member of the token answer that names the account, such as `team.id`; unset, the subject of an id token."),
     s("providers.oauth2.*.rotation", Choice(&["always", "sometimes", "never"]), "Whether a refresh token is spent by its use; `sometimes`, which counts where nobody knows, is treated as `always`."),
     s("providers.oauth2.*.default_expires_in", plain_seconds(CENTURY), "Lifetime of an access token where the answer tells none."),
+    s("providers.oauth2.*.refreshes_per_second", RATE, RATE_DOC),
     s("providers.oauth2.*.reauth_errors", List, "Errors that only a person can help with, beside `invalid_grant`: a code, or `code: words of the message`."),
     s("providers.oauth2.*.misconfigured_errors", List, "Errors that mean that the app or its secret is wrong."),
     s("providers.oauth2.*.retry_errors", List, "Errors that pass."),
@@ -145,6 +160,11 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const WEEK: Duration = Duration::from_hours(24 * 7);
 const CENTURY: Duration = Duration::from_hours(24 * 36_500);
+const RATE: Kind = Decimal {
+    min: 0.0,
+    max: 1_000_000.0,
+};
+const RATE_DOC: &str = "Refreshes a second that the whole fleet asks of this app; 0 for no limit of our own. Below it the fleet adapts to what the provider throttles.";
 const PORT: Kind = whole(1, 65_535);
 
 const fn s(key: &'static str, kind: Kind, doc: &'static str) -> Setting {

@@ -43,6 +43,8 @@ pub struct Providers {
 pub struct PlainProvider {
     /// Its address.
     pub base_url: String,
+    /// Refreshes a second of the whole fleet; 0 for no limit.
+    pub refreshes_per_second: f64,
 }
 
 /// The Graph API; id and secret are both set or both unset.
@@ -51,6 +53,8 @@ pub struct PlainProvider {
 pub struct Meta {
     /// Its address.
     pub base_url: String,
+    /// Refreshes a second of the whole fleet; 0 for no limit.
+    pub refreshes_per_second: f64,
     /// `v25.0`.
     pub graph_version: String,
     /// The app.
@@ -71,6 +75,8 @@ pub struct Meta {
 pub struct Instagram {
     /// Its address.
     pub base_url: String,
+    /// Refreshes a second of the whole fleet; 0 for no limit.
+    pub refreshes_per_second: f64,
     /// Where people agree.
     pub authorize_url: String,
     /// Where a code is exchanged.
@@ -89,6 +95,8 @@ pub struct Instagram {
 pub struct TikTok {
     /// Its address.
     pub base_url: String,
+    /// Refreshes a second of the whole fleet; 0 for no limit.
+    pub refreshes_per_second: f64,
     /// The app.
     pub client_key: Option<String>,
     /// Its secret.
@@ -109,6 +117,8 @@ pub struct TikTokBusiness {
     pub authorize_url: String,
     /// What people are asked for.
     pub scopes: Vec<String>,
+    /// Refreshes a second of the whole fleet; 0 for no limit.
+    pub refreshes_per_second: f64,
     /// The app.
     pub app_id: Option<String>,
     /// Its secret.
@@ -121,6 +131,8 @@ pub struct TikTokBusiness {
 pub struct Facturify {
     /// Its address.
     pub base_url: String,
+    /// Refreshes a second of the whole fleet; 0 for no limit.
+    pub refreshes_per_second: f64,
     /// Key of the platform's own account.
     pub api_key: Option<SecretString>,
     /// Its secret.
@@ -178,6 +190,9 @@ pub struct OAuth2 {
     /// Lifetime of an access token where the answer tells none.
     #[serde(default, deserialize_with = "some_millis")]
     pub default_expires_in: Option<Duration>,
+    /// Refreshes a second of the whole fleet; 0 for no limit.
+    #[serde(default)]
+    pub refreshes_per_second: f64,
     /// Errors that only a person can help with: `code`, or `code: words of the message`.
     #[serde(default)]
     pub reauth_errors: Vec<String>,

@@ -29,6 +29,8 @@ pub struct Settings {
     pub api: Api,
     /// Workers.
     pub worker: Worker,
+    /// When the fleet leaves a provider alone.
+    pub breaker: Breaker,
     /// The queues in Redis.
     pub queue: Queue,
     /// Schedulers.
@@ -152,6 +154,29 @@ pub struct Worker {
     /// How long running jobs may take after SIGTERM.
     #[serde(deserialize_with = "millis")]
     pub drain: Duration,
+}
+
+/// When the fleet leaves a provider alone.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Breaker {
+    /// How long answers count.
+    #[serde(deserialize_with = "millis")]
+    pub window: Duration,
+    /// Answers below which nothing opens; at least 1.
+    pub minimum: u32,
+    /// Percent of the answers that must be failures, 1–100.
+    pub share: u32,
+    /// Channels that must be refused as misconfigured; at least 1.
+    pub misconfigured: u32,
+    /// Channels that must meet the same unknown answer; at least 1.
+    pub unknown: u32,
+    /// Shortest time between two probes.
+    #[serde(deserialize_with = "millis")]
+    pub probe_every: Duration,
+    /// How long the return to full speed takes.
+    #[serde(deserialize_with = "millis")]
+    pub ramp: Duration,
 }
 
 /// The queues in Redis.

@@ -4,6 +4,7 @@
 //! machines may. What keeps them from refreshing one channel twice is the lease
 //! in the database, not the queue.
 
+mod breaker;
 mod escrow;
 mod missing_keys;
 mod monotonic;
@@ -29,7 +30,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vault::Vault;
 
+use self::breaker::Breakers;
 use self::escrow::Keeper;
+pub use breaker::BreakerSettings;
 pub use process::{Process, ProcessError};
 pub use webhook::Webhooks;
 
@@ -80,6 +83,8 @@ pub struct Settings {
     pub backoff: Backoff,
     /// Only these queues, or all of them.
     pub queues: Option<Vec<QueueName>>,
+    /// When the fleet leaves a provider alone, and how fast it calls it.
+    pub breaker: BreakerSettings,
 }
 
 /// A worker that could not run.
@@ -113,6 +118,8 @@ pub(crate) struct Context {
     pub(crate) escrow: Keeper,
     /// Sent requests: they outlive their job, and the process waits for them.
     pub(crate) in_flight: TaskTracker,
+    /// Whether the providers may be called.
+    pub(crate) breakers: Breakers,
     /// Keys that channels wait for.
     pub(crate) missing_keys: MissingKeys,
     /// Set when no further request may start.
@@ -164,12 +171,19 @@ pub async fn run(
         let (escrow, shutdown) = (escrow.clone(), shutdown.clone());
         async move { escrow.run(shutdown).await }
     });
+    let shared = (&deps.cache, &deps.store);
+    let breakers = Breakers::new(&deps.providers, &deps.settings.breaker, shared);
     let context = Arc::new(Context {
         deps,
+        breakers,
         escrow,
         in_flight: TaskTracker::new(),
         missing_keys: MissingKeys::default(),
         stopping: shutdown,
+    });
+    let telling = tokio::spawn({
+        let context = Arc::clone(&context);
+        async move { context.breakers.run(context.stopping.clone()).await }
     });
     let mut health = Health::default();
     let mut workers = JoinSet::new();
@@ -183,6 +197,8 @@ pub async fn run(
     await_answers(&context).await;
     settle(workers).await;
     keeping.abort();
+    telling.abort();
+    context.breakers.tell().await;
     ended
 }
 

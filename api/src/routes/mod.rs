@@ -4,6 +4,7 @@ mod attempts;
 mod audit;
 mod auth;
 mod batches;
+mod breakers;
 mod channels;
 mod connect;
 mod connect_links;
@@ -84,6 +85,7 @@ pub(crate) fn table() -> Table {
         .and(of_jobs())
         .and(of_webhooks())
         .and(of_queues())
+        .and(of_breakers())
 }
 
 fn of_everybody() -> Table {
@@ -460,6 +462,17 @@ fn of_webhooks() -> Table {
         .post(REPLAY, Manage, REPLAYED, webhooks::replay)
         .says("Tells again what happened since then.")
         .answers::<webhooks::ReplayView>(StatusCode::ACCEPTED)
+}
+
+fn of_breakers() -> Table {
+    use Right::Platform;
+    const RESET: Option<&str> = Some("breaker.reset");
+
+    Table::under("/api/v1/breakers")
+        .get("", Platform, breakers::list)
+        .says("Lists the apps that the fleet calls, and which of them it leaves alone.")
+        .delete("/{fingerprint}", Platform, RESET, breakers::reset)
+        .says("Forgets what is known of an app: its breaker closes at once.")
 }
 
 fn of_queues() -> Table {

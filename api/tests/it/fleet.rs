@@ -73,6 +73,7 @@ impl Fleet {
                 takeover_grace: Duration::from_mins(10),
                 drain: Duration::from_secs(5),
                 queues: None,
+                breaker: worker::BreakerSettings::default(),
                 backoff: domain::Backoff::REFRESH,
             },
         };

@@ -8,6 +8,7 @@ mod audit;
 mod auth;
 mod bad_input;
 mod batches;
+mod breakers;
 mod channels;
 mod connect;
 mod contract;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redis::{Cmd, pipe};
+use redis::{Cmd, cmd, pipe};
 
 use crate::link::as_millis;
 use crate::{Cache, CacheError};
@@ -40,6 +40,30 @@ impl Cache {
         self.link
             .query(&Cmd::hvals(self.deposit_key(subject)))
             .await
+    }
+
+    /// What is kept about all subjects, in no order. O(keys in Redis), a thousand at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError`] if Redis does not answer.
+    pub async fn all_deposits(&self) -> Result<Vec<String>, CacheError> {
+        let pattern = format!("{}:escrow:answers:*", self.prefix);
+        let (mut texts, mut cursor) = (Vec::new(), 0_u64);
+        loop {
+            let mut scan = cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(&pattern);
+            scan.arg("COUNT").arg(1000);
+            let (next, keys): (u64, Vec<String>) = self.link.query(&scan).await?;
+            for key in keys {
+                let found: Vec<String> = self.link.query(&Cmd::hvals(key)).await?;
+                texts.extend(found);
+            }
+            cursor = next;
+            if cursor == 0 {
+                return Ok(texts);
+            }
+        }
     }
 
     /// Forgets one of them.

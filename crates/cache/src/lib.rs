@@ -29,8 +29,8 @@ mod link;
 mod marks;
 mod one_time;
 mod settings;
-mod waiting;
 mod slips;
+mod waiting;
 
 use std::sync::Arc;
 

@@ -6,6 +6,7 @@ mod args;
 mod ask;
 mod commands;
 mod data_dir;
+mod escrow_files;
 mod fleet;
 mod local;
 mod logging;

@@ -1,12 +1,13 @@
 //! The settings as each crate wants them.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use api::{ApiSettings, FacturifyAccount, Network, RateLimits};
 use cache::CacheOptions;
 use config::Settings;
-use domain::Backoff;
+use domain::{Backoff, BreakerRules, ProviderName};
 use providers::{
     AuthStyle, BodyFormat, Egress, ErrorWords, FacturifySettings, InstagramSettings, MetaSettings,
     OAuth2Settings, ProviderSettings, RefreshMethod, ServiceTokenSettings, TikTokBusinessSettings,
@@ -15,6 +16,7 @@ use providers::{
 use queue::{ConnectOptions, QueueName, QueueSettings, Queues};
 use secrecy::{ExposeSecret as _, SecretString};
 use store::{Retention, Store, StoreOptions};
+use worker::BreakerSettings;
 
 use crate::remote::url_of;
 
@@ -191,7 +193,53 @@ pub(crate) fn worker(settings: &Settings, queues: Option<Vec<QueueName>>) -> wor
             cap: settings.worker.retry_cap,
         },
         queues,
+        breaker: breaker(settings),
     }
+}
+
+fn breaker(settings: &Settings) -> BreakerSettings {
+    let rules = &settings.breaker;
+    BreakerSettings {
+        rules: BreakerRules {
+            window: rules.window,
+            minimum: rules.minimum,
+            share: rules.share,
+            misconfigured: rules.misconfigured,
+            unknown: rules.unknown,
+            probe_every: rules.probe_every,
+            ramp: rules.ramp,
+        },
+        budgets: budgets(&settings.providers),
+    }
+}
+
+/// What the whole fleet may ask of each provider in a second; none where it is 0.
+fn budgets(providers: &config::Providers) -> BTreeMap<ProviderName, f64> {
+    let built_in = [
+        ("facebook", providers.meta.refreshes_per_second),
+        ("whatsapp", providers.meta.refreshes_per_second),
+        ("instagram", providers.instagram.refreshes_per_second),
+        ("tiktok", providers.tiktok.refreshes_per_second),
+        (
+            "tiktok_business",
+            providers.tiktok_business.refreshes_per_second,
+        ),
+        (
+            "tiktok_legacy",
+            providers.tiktok_legacy.refreshes_per_second,
+        ),
+        ("facturify", providers.facturify.refreshes_per_second),
+    ];
+    let built_in = built_in.map(|(name, rate)| (ProviderName::from_static(name), rate));
+    let generic = providers.oauth2.iter().map(|(name, described)| {
+        let name = ProviderName::from(format!("oauth2:{name}"));
+        (name, described.refreshes_per_second)
+    });
+    built_in
+        .into_iter()
+        .chain(generic)
+        .filter(|(_, rate)| *rate > 0.0)
+        .collect()
 }
 
 /// For the webhooks of `worker`.

@@ -13,7 +13,7 @@ use vault::{KeyRing, Vault};
 use worker::Process;
 
 use crate::data_dir::{self, DataDir};
-use crate::mapping;
+use crate::{mapping, redis_server};
 
 /// The database's address.
 ///
@@ -69,6 +69,14 @@ pub(crate) fn known_database_url(loaded: &Loaded) -> Option<SecretString> {
         return None;
     }
     Some(DataDir::open(dir).ok()?.database_url())
+}
+
+/// The Redis server that is set, else the one of an `up` that runs on the data directory.
+pub(crate) async fn known_redis_url(loaded: &Loaded) -> Option<SecretString> {
+    match &loaded.settings.redis.url {
+        Some(url) => Some(url.clone()),
+        None => redis_server::running(&loaded.settings.data_dir).await,
+    }
 }
 
 /// The master keys that are set, else those of `up` in the data directory, and where they are;

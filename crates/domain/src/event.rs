@@ -23,17 +23,23 @@ pub enum EventKind {
     Expiring,
     /// A webhook endpoint failed for so long that it was given up.
     WebhookDisabled,
+    /// The fleet stopped calling a provider; told to the tenant `platform` alone.
+    BreakerOpened,
+    /// The fleet calls it again; told to the tenant `platform` alone.
+    BreakerClosed,
 }
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Refreshed,
         Self::NeedsReauth,
         Self::Recovered,
         Self::Error,
         Self::Expiring,
         Self::WebhookDisabled,
+        Self::BreakerOpened,
+        Self::BreakerClosed,
     ];
 
     /// The name that receivers see.
@@ -46,6 +52,8 @@ impl EventKind {
             Self::Error => "channel.error",
             Self::Expiring => "channel.expiring",
             Self::WebhookDisabled => "webhook.disabled",
+            Self::BreakerOpened => "breaker.opened",
+            Self::BreakerClosed => "breaker.closed",
         }
     }
 }

@@ -113,6 +113,9 @@ pub enum DelaySource {
     RetryAfter,
     /// A header of the provider's own.
     ProviderHeader,
+    /// The provider told that its limit is spent, and no time: the first step of a pause
+    /// that grows.
+    ProviderUsage,
     /// The provider's usual pause.
     ProviderDefault,
 }
@@ -202,6 +205,9 @@ pub struct Details {
     /// Status of the answer; absent if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_status: Option<u16>,
+    /// The form of an answer that no contract knows, without any of its values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<String>,
     /// When it is tried again, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,

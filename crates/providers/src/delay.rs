@@ -12,7 +12,7 @@ const LONGEST: Duration = Duration::from_hours(24);
 const EPOCH_FROM: u64 = 1_000_000_000;
 
 /// Reads a delay out of a provider's own headers.
-pub(crate) type HeaderDelay = fn(&HeaderMap, Timestamp) -> Option<Duration>;
+pub(crate) type HeaderDelay = fn(&HeaderMap, Timestamp) -> Option<(Duration, DelaySource)>;
 
 /// The verdict on a throttled request: `Retry-After`, then the provider's own
 /// headers, then `usual`; without all of them it is left to the backoff.
@@ -24,8 +24,8 @@ pub(crate) fn throttled(
 ) -> Verdict {
     let (delay, source) = if let Some(delay) = retry_after(headers, now) {
         (Some(delay), DelaySource::RetryAfter)
-    } else if let Some(delay) = own(headers, now) {
-        (Some(delay), DelaySource::ProviderHeader)
+    } else if let Some((delay, source)) = own(headers, now) {
+        (Some(delay), source)
     } else {
         (usual, DelaySource::ProviderDefault)
     };
@@ -36,17 +36,22 @@ pub(crate) fn throttled(
 }
 
 /// For providers without headers of their own.
-pub(crate) fn no_header(_: &HeaderMap, _: Timestamp) -> Option<Duration> {
+pub(crate) fn no_header(_: &HeaderMap, _: Timestamp) -> Option<(Duration, DelaySource)> {
     None
 }
 
 /// `x-ratelimit-reset`: seconds from now, or an instant in epoch seconds.
-pub(crate) fn ratelimit_reset(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub(crate) fn ratelimit_reset(
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Option<(Duration, DelaySource)> {
     let value: u64 = text(headers, "x-ratelimit-reset")?.parse().ok()?;
-    if value < EPOCH_FROM {
-        return Some(Duration::from_secs(value));
-    }
-    Some(Timestamp::from_secs(i64::try_from(value).ok()?).since(now))
+    let delay = if value < EPOCH_FROM {
+        Duration::from_secs(value)
+    } else {
+        Timestamp::from_secs(i64::try_from(value).ok()?).since(now)
+    };
+    Some((delay, DelaySource::ProviderHeader))
 }
 
 /// The value of a header, if it is text.

@@ -15,6 +15,7 @@ use crate::{Call, RefreshError, Refusal};
 const MESSAGE_MAX: usize = 500;
 const CODE_MAX: usize = 64;
 const TRACE_MAX: usize = 128;
+const SHAPE_MAX: usize = 500;
 
 /// One call, and who is asked in it.
 pub(crate) struct Dialogue<'a> {
@@ -95,6 +96,8 @@ impl Dialogue<'_> {
             trace_id: clean(&facts.trace_id, TRACE_MAX),
             http_status: Some(facts.status),
             retry_at: None,
+            shape: clean(&facts.shape, SHAPE_MAX)
+                .filter(|_| reason == Some(domain::reason::UNKNOWN_ANSWER)),
         };
         let provider = self.provider.clone();
         Refusal {

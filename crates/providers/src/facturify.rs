@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{FreshTokens, Grant, Lifetime, Margin, ProviderName, Timestamp, Window};
+use domain::{Details, FreshTokens, Grant, Lifetime, Margin, ProviderName, Timestamp, Window};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use reqwest::{Body, Method, Request};
 use secrecy::{ExposeSecret, SecretString};
@@ -23,7 +23,7 @@ use crate::json::{seconds, secret};
 use crate::matrix::{Facts, Matrix};
 use crate::{
     Accepted, Call, FacturifySettings, FieldError, ImportRequest, Provider, RefreshError,
-    RefreshMethod, Refusal, Rotation, SettingsError, jwt,
+    RefreshMethod, Refusal, Rotation, SettingsError, Upstream, jwt,
 };
 
 static NAME: ProviderName = ProviderName::from_static("facturify");
@@ -124,6 +124,16 @@ impl Provider for Facturify {
         let key = grant.key(API_KEY).map_or("", ExposeSecret::expose_secret);
         let hash = Sha256::digest(key.as_bytes());
         format!("facturify:{}", hex(&hash[..8]))
+    }
+
+    /// All keys go to one address.
+    fn upstream(&self) -> Option<Upstream> {
+        Some(Upstream::address("facturify", self.auth_url.as_str()))
+    }
+
+    /// Limits are those of a key.
+    fn throttles_app(&self, _: &Details) -> bool {
+        false
     }
 
     fn window(&self, grant: &Grant, lifetime: Option<Duration>) -> Window {

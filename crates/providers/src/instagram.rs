@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{
-    DelaySource, FreshTokens, Grant, GrantKind, Lifetime, ProviderName, Timestamp, Verdict, Window,
-    reason,
+    DelaySource, Details, FreshTokens, Grant, GrantKind, Lifetime, ProviderName, Timestamp,
+    Verdict, Window, reason,
 };
 use reqwest::{Method, Request};
 use secrecy::{ExposeSecret, SecretString};
@@ -20,10 +20,10 @@ use crate::dialogue::Dialogue;
 use crate::http::{Answer, Http, base_url};
 use crate::json::{lifetime, secret};
 use crate::meta::import;
-use crate::meta::matrix::{MATRIX, facts};
+use crate::meta::matrix::{MATRIX, facts, is_app_limit};
 use crate::{
     Accepted, Call, Connect, FieldError, ImportRequest, InstagramSettings, Provider, RefreshError,
-    Refusal, Rotation, SettingsError,
+    Refusal, Rotation, SettingsError, Upstream,
 };
 
 static NAME: ProviderName = ProviderName::from_static("instagram");
@@ -78,6 +78,14 @@ impl Provider for Instagram {
     /// The requests name no app.
     fn app_identity(&self, _: &Grant) -> String {
         NAME.to_string()
+    }
+
+    fn upstream(&self) -> Option<Upstream> {
+        Some(Upstream::app(NAME.to_string(), &self.base, None))
+    }
+
+    fn throttles_app(&self, details: &Details) -> bool {
+        is_app_limit(details)
     }
 
     fn window(&self, _: &Grant, _: Option<Duration>) -> Window {

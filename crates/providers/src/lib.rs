@@ -31,10 +31,12 @@ mod redact;
 mod registry;
 mod service_token;
 mod settings;
+mod shape;
 mod tiktok;
 mod tiktok_business;
 mod tiktok_legacy;
 mod token_pair;
+mod upstream;
 mod whatsapp;
 
 pub use connect::{Asking, Connect, Connected, Granted, SameAccount};
@@ -50,3 +52,4 @@ pub use settings::{
     ServiceTokenSettings, SettingsError, TikTokBusinessSettings, TikTokLegacySettings,
     TikTokSettings,
 };
+pub use upstream::Upstream;

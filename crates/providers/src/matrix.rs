@@ -24,6 +24,8 @@ pub(crate) struct Facts {
     pub(crate) message: Option<String>,
     /// What its support asks for.
     pub(crate) trace_id: Option<String>,
+    /// The form of its body.
+    pub(crate) shape: Option<String>,
     /// It says itself that the error will pass.
     pub(crate) transient: bool,
     /// It has a `Retry-After`.

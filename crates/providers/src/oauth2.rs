@@ -19,7 +19,7 @@ use crate::dialogue::Dialogue;
 use crate::http::{Answer, Http};
 use crate::{
     Accepted, Call, Connect, FieldError, ImportRequest, Provider, RefreshError, Refusal, Rotation,
-    SettingsError, token_pair,
+    SettingsError, Upstream, token_pair,
 };
 
 use description::Description;
@@ -81,6 +81,13 @@ impl Provider for OAuth2 {
 
     fn app_identity(&self, _: &Grant) -> String {
         format!("{}:{}", self.name, self.described.app.id)
+    }
+
+    fn upstream(&self) -> Option<Upstream> {
+        let app = &self.described.app;
+        let identity = format!("{}:{}", self.name, app.id);
+        let address = self.described.token_url.as_str();
+        Some(Upstream::app(identity, address, app.secret()))
     }
 
     fn window(&self, _: &Grant, _: Option<Duration>) -> Window {

@@ -4,9 +4,9 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{ChannelState, FreshTokens, Grant, ProviderName, Timestamp, Window};
+use domain::{ChannelState, Details, FreshTokens, Grant, ProviderName, Timestamp, Window};
 
-use crate::{Accepted, Connect, FieldError, ImportRequest, RefreshError};
+use crate::{Accepted, Connect, FieldError, ImportRequest, RefreshError, Upstream};
 
 /// A kind of provider: how its credentials are imported, kept fresh, and refused.
 #[async_trait]
@@ -23,6 +23,16 @@ pub trait Provider: Send + Sync + Debug {
     /// A tenant's own key is its own identity. Safe to store and to show: a key
     /// appears as a short hash.
     fn app_identity(&self, grant: &Grant) -> String;
+
+    /// What fails together with all channels of this provider; `None` if each of them
+    /// has an address of its own.
+    fn upstream(&self) -> Option<Upstream>;
+
+    /// Whether a throttled answer with these details is about the app, and not about
+    /// the one account that asked.
+    fn throttles_app(&self, _: &Details) -> bool {
+        true
+    }
 
     /// When a token that lives so long is refreshed (contracts §8.2).
     ///

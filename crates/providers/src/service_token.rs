@@ -20,7 +20,7 @@ use crate::http::{Answer, Http, base_url, bearer};
 use crate::json::{seconds, secret};
 use crate::{
     Accepted, Call, Egress, FieldError, ImportRequest, Provider, RefreshError, Refusal, Rotation,
-    ServiceTokenSettings, SettingsError, jwt,
+    ServiceTokenSettings, SettingsError, Upstream, jwt,
 };
 
 static NAME: ProviderName = ProviderName::from_static("service_token");
@@ -77,6 +77,11 @@ impl Provider for ServiceToken {
         let key = grant.key(SERVICE_TOKEN);
         let hash = Sha256::digest(key.map_or("", ExposeSecret::expose_secret).as_bytes());
         format!("{NAME}:{}", hex(&hash[..8]))
+    }
+
+    /// Tenants bring their own addresses.
+    fn upstream(&self) -> Option<Upstream> {
+        None
     }
 
     fn window(&self, _: &Grant, _: Option<Duration>) -> Window {

@@ -21,7 +21,7 @@ use crate::http::{Answer, Http, base_url, form};
 use crate::json::{lifetime, seconds, secret, text};
 use crate::{
     Accepted, Call, Connect, FieldError, ImportRequest, Provider, RefreshError, Refusal, Rotation,
-    SettingsError, TikTokSettings, token_pair,
+    SettingsError, TikTokSettings, Upstream, token_pair,
 };
 
 static NAME: ProviderName = ProviderName::from_static("tiktok");
@@ -92,6 +92,12 @@ impl Provider for TikTok {
 
     fn app_identity(&self, _: &Grant) -> String {
         format!("tiktok:{}", self.client_key.as_deref().unwrap_or_default())
+    }
+
+    fn upstream(&self) -> Option<Upstream> {
+        let identity = format!("tiktok:{}", self.client_key.as_deref().unwrap_or_default());
+        let secret = self.client_secret.as_ref();
+        Some(Upstream::app(identity, self.token_url.as_str(), secret))
     }
 
     fn window(&self, _: &Grant, _: Option<Duration>) -> Window {

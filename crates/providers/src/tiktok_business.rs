@@ -22,7 +22,7 @@ use crate::http::{Answer, Http, base_url};
 use crate::json::{lifetime, seconds, secret, text};
 use crate::{
     Accepted, Call, Connect, FieldError, ImportRequest, Provider, RefreshError, Refusal, Rotation,
-    SettingsError, TikTokBusinessSettings,
+    SettingsError, TikTokBusinessSettings, Upstream,
 };
 
 static NAME: ProviderName = ProviderName::from_static("tiktok_business");
@@ -99,6 +99,12 @@ impl Provider for TikTokBusiness {
 
     fn app_identity(&self, _: &Grant) -> String {
         format!("{NAME}:{}", self.app_id.as_deref().unwrap_or_default())
+    }
+
+    fn upstream(&self) -> Option<Upstream> {
+        let identity = format!("{NAME}:{}", self.app_id.as_deref().unwrap_or_default());
+        let secret = self.app_secret.as_ref();
+        Some(Upstream::app(identity, self.token_url.as_str(), secret))
     }
 
     fn window(&self, _: &Grant, _: Option<Duration>) -> Window {

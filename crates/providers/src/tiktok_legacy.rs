@@ -19,7 +19,7 @@ use crate::http::{Answer, Http, base_url};
 use crate::json::{lifetime, seconds, secret, text};
 use crate::{
     Accepted, Call, Connect, FieldError, ImportRequest, Provider, RefreshError, Refusal, Rotation,
-    SettingsError, TikTokLegacySettings, TikTokSettings, token_pair,
+    SettingsError, TikTokLegacySettings, TikTokSettings, Upstream, token_pair,
 };
 
 static NAME: ProviderName = ProviderName::from_static("tiktok_legacy");
@@ -106,6 +106,11 @@ impl Provider for TikTokLegacy {
 
     fn app_identity(&self, _: &Grant) -> String {
         format!("{NAME}:{}", self.client_key.as_deref().unwrap_or_default())
+    }
+
+    fn upstream(&self) -> Option<Upstream> {
+        let identity = format!("{NAME}:{}", self.client_key.as_deref().unwrap_or_default());
+        Some(Upstream::app(identity, self.token_url.as_str(), None))
     }
 
     fn window(&self, _: &Grant, _: Option<Duration>) -> Window {

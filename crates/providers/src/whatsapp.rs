@@ -7,16 +7,17 @@ use std::slice::from_ref;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{FreshTokens, Grant, GrantKind, ProviderName, Window};
+use domain::{Details, FreshTokens, Grant, GrantKind, ProviderName, Window};
 
 use crate::dialogue::Dialogue;
 use crate::http::Http;
 use crate::meta::graph::Graph;
 use crate::meta::import;
 use crate::meta::keeper::Keeper;
+use crate::meta::matrix::is_app_limit;
 use crate::{
     Accepted, Call, Connect, FieldError, ImportRequest, MetaSettings, Provider, RefreshError,
-    Refusal, Rotation, SettingsError,
+    Refusal, Rotation, SettingsError, Upstream,
 };
 
 static NAME: ProviderName = ProviderName::from_static("whatsapp");
@@ -72,6 +73,14 @@ impl Provider for WhatsApp {
     /// The app is the one that `facebook` uses, and Meta counts it once.
     fn app_identity(&self, _: &Grant) -> String {
         format!("facebook:{}", self.graph.app_id().unwrap_or_default())
+    }
+
+    fn upstream(&self) -> Option<Upstream> {
+        Some(self.graph.upstream())
+    }
+
+    fn throttles_app(&self, details: &Details) -> bool {
+        is_app_limit(details)
     }
 
     fn window(&self, _: &Grant, _: Option<Duration>) -> Window {

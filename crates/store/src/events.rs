@@ -2,13 +2,13 @@
 
 use domain::{ChannelState, EndpointUid, EventKind, TenantUid, Timestamp};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, Value};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use crate::StoreError;
 use crate::expiring::Ending;
 use crate::row::Row;
 use crate::sql::{Rows, Sql};
+use crate::{Store, StoreError};
 
 /// O(rows) on the key. `channel.refreshed` is only for tenants that want it.
 const INSERT: &str = "
@@ -108,6 +108,29 @@ pub(crate) fn endpoint_disabled(
         kind: EventKind::WebhookDisabled,
         payload: payload.to_string(),
         at: now,
+    }
+}
+
+impl Store {
+    /// Tells the operator something that concerns all tenants: an event of the tenant
+    /// `platform`, about no channel. The payload must be an object without a secret.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the database does not answer.
+    pub async fn tell_operator(&self, kind: EventKind, payload: &Json) -> Result<(), StoreError> {
+        let event = Event {
+            uid: Uuid::now_v7(),
+            tenant: TenantUid::PLATFORM,
+            channel: Uuid::nil(),
+            kind,
+            payload: payload.to_string(),
+            at: self.now().await?,
+        };
+        let rows = Rows::padded([values(event)]);
+        let statement = self.pools.sql.with_rows(INSERT, rows);
+        self.pools.execute(statement).await?;
+        Ok(())
     }
 }
 

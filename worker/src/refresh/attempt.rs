@@ -14,6 +14,7 @@ use super::decide::{Decision, LostAnswer, Situation, Told, snooze};
 use super::permit::{LeasePermit, PermitState};
 use super::{Ending, Job, end, end_without_request};
 use crate::Context;
+use crate::breaker::Pass;
 use crate::monotonic::Monotonic;
 
 /// Pause until another process, or this one after a restart, may have the key.
@@ -34,6 +35,7 @@ pub(super) struct Attempt {
     pub(super) job: Job,
     pub(super) task: JobContext,
     pub(super) lease: Lease,
+    pub(super) pass: Pass,
     pub(super) clock: Monotonic,
 }
 
@@ -122,10 +124,11 @@ impl Attempt {
         }
         let uid = self.lease.channel.uid;
         let next = self.lease.channel.generation.next();
-        self.situation(grant, Some(provider), &permit.state(), lost)
-            .decide(answer, |grant| {
-                self.context.deps.vault.seal(uid, next, grant)
-            })
+        let held = self.pass.report(&answer, provider, uid).await;
+        let situation = self.situation(grant, Some(provider), &permit.state(), lost);
+        Situation { held, ..situation }.decide(answer, |grant| {
+            self.context.deps.vault.seal(uid, next, grant)
+        })
     }
 
     fn permit(&self) -> LeasePermit<'_> {
@@ -166,6 +169,7 @@ impl Attempt {
             backoff: self.context.deps.settings.backoff,
             lost,
             refused: permit.refused,
+            held: None,
         }
     }
 

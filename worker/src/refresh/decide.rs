@@ -41,6 +41,9 @@ pub(super) struct Situation<'a> {
     pub(super) lost: LostAnswer,
     /// Why the permit stopped the refresh, if it did.
     pub(super) refused: Option<Refused>,
+    /// The trouble is the provider's or the app's, not the channel's: until then nobody
+    /// asks, and nothing counts against the channel.
+    pub(super) held: Option<Timestamp>,
 }
 
 /// Whether a request for this generation left whose answer never came.
@@ -126,6 +129,7 @@ impl Situation<'_> {
         let details = self.with_lost_rotation(&verdict, details);
         match verdict {
             Verdict::RateLimited { delay, .. } => self.throttled(delay, details),
+            verdict if let Some(until) = self.held => self.held_back(&verdict, until, details),
             Verdict::Retry | Verdict::RetryThen { .. } if self.attempt < self.max_attempts => {
                 self.retried(details)
             }
@@ -242,6 +246,20 @@ impl Situation<'_> {
                 not_before: false,
                 why: why(ErrorClass::Retryable, &details),
             },
+        }
+    }
+
+    /// The breaker is open: the job waits with its attempts, the channel with its streak.
+    fn held_back(&self, verdict: &Verdict, until: Timestamp, mut details: Details) -> Decision {
+        let class = match verdict {
+            Verdict::Misconfigured => ErrorClass::Misconfigured,
+            _ => ErrorClass::Retryable,
+        };
+        details.retry_at = Some(until);
+        Decision {
+            change: Some(Change::Failed(self.unchanged(class, details.clone()))),
+            told: Some(self.told(class, false, details)),
+            outcome: snooze(until, true),
         }
     }
 

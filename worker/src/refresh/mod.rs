@@ -22,6 +22,7 @@ use uuid::Uuid;
 use self::attempt::Attempt;
 use self::decide::snooze;
 use crate::Context;
+use crate::breaker::{Leave, Pass};
 use crate::monotonic::{Monotonic, uptime};
 
 /// Pause when the database does not answer; the attempt is not spent.
@@ -50,11 +51,17 @@ pub(crate) async fn refresh_channel(
     provider: ProviderName,
 ) -> Result<Outcome, BoxDynError> {
     let job = Job::new(job, &task, provider);
+    let stops = (&context.stopping, &task.stop_token());
+    let pass = match context.breakers.leave(&job.provider, stops).await {
+        Leave::Go(pass) => pass,
+        Leave::Wait(until) => return Ok(told(snooze(until, true))),
+        Leave::Stopped => return Ok(told(Outcome::Released)),
+    };
     let asked_at = uptime();
     let outcome = match lease(&context, &job).await {
         Ok(LeaseOutcome::Leased(lease)) => {
             let clock = Monotonic::since(lease.leased_at, asked_at);
-            refresh_leased(&context, &job, task, *lease, clock).await
+            refresh_leased(&context, &job, task, (*lease, pass), clock).await
         }
         Ok(LeaseOutcome::Superseded {
             generation,
@@ -82,8 +89,13 @@ pub(crate) async fn refresh_channel(
             job.postponed()
         }
     };
+    Ok(told(outcome))
+}
+
+/// Notes the outcome on the span.
+fn told(outcome: Outcome) -> Outcome {
     tracing::Span::current().record("outcome", tracing::field::debug(&outcome));
-    Ok(outcome)
+    outcome
 }
 
 /// The job in the words of the store.
@@ -163,7 +175,7 @@ async fn refresh_leased(
     context: &Arc<Context>,
     job: &Job,
     task: JobContext,
-    lease: Lease,
+    (lease, pass): (Lease, Pass),
     clock: Monotonic,
 ) -> Outcome {
     task.work_is_based_on(u64::try_from(lease.channel.generation.0).unwrap_or(0));
@@ -172,6 +184,7 @@ async fn refresh_leased(
         job: job.clone(),
         task,
         lease,
+        pass,
         clock,
     };
     let running = context.in_flight.spawn(attempt.run().in_current_span());

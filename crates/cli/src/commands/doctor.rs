@@ -1,7 +1,9 @@
 //! `tokenfleet doctor`: looks for what is wrong, and says how to fix it.
 
+mod breakers;
 mod clocks;
 mod database;
+mod escrow;
 mod keys;
 mod providers;
 mod queues;
@@ -19,8 +21,9 @@ use crate::output::say;
 use crate::table::table;
 
 const EXAMPLES: &str = "\
-It changes nothing. It looks at the settings, the data directory, the database, Redis, the queues,
-the master keys, the providers and the clocks. Exit code 1 if something was found.
+It changes nothing. It looks at the settings, the data directory, answers in escrow, the database,
+Redis, the queues, breakers, the master keys, the providers and the clocks. Exit code 1 if something
+was found.
 
 Examples:
   tokenfleet doctor
@@ -102,10 +105,12 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
 async fn examine(loaded: &Loaded) -> Vec<Finding> {
     let mut findings = settings(loaded);
     findings.push(data_dir(&loaded.settings.data_dir));
+    findings.extend(escrow::examine(&loaded.settings.data_dir));
     let (store, of_database) = database::examine(loaded).await;
     findings.extend(of_database);
     let (redis, of_redis) = redis::examine(loaded).await;
     findings.extend(of_redis);
+    findings.extend(breakers::examine(loaded).await);
     findings.push(keys::examine(loaded, store.as_ref()).await);
     findings.extend(providers::examine(loaded).await);
     findings.extend(clocks::examine(store.as_ref(), redis).await);

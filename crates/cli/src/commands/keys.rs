@@ -66,7 +66,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     let place = Place::open(&loaded).await?;
     let ended = match &args.action {
         Action::Rotate(args) => rotate::run(&place, args).await,
-        Action::Retire(args) => retire::run(&place, args).await,
+        Action::Retire(args) => retire::run(&loaded, &place, args).await,
         Action::Status(args) => status::run(&place, args).await,
         Action::Generate(_) => Ok(ExitCode::SUCCESS),
     };

@@ -22,6 +22,8 @@ use self::window::{Suspects, Window};
 const SLOWEST_PROBES: u32 = 10;
 /// Failed probes after which the pause grows by one more [`BreakerRules::probe_every`].
 const PROBES_PER_STEP: u32 = 5;
+/// An app that nobody called for so long is not shown any more.
+const FORGOTTEN_AFTER: Duration = Duration::from_hours(7 * 24);
 /// Kinds of unknown answers that are remembered at a time.
 const UNKNOWN_KINDS: usize = 16;
 
@@ -159,6 +161,10 @@ struct Open {
 }
 
 impl Breaker {
+    /// The board on which the fleet keeps them: each as JSON, under the identity and the
+    /// fingerprint of its app with a space between.
+    pub const BOARD: &str = "breakers";
+
     /// Adds what a process met since it told last. An alert is for whoever made the
     /// fleet take the result over, and for nobody else.
     pub fn take_in(&mut self, tally: &Tally, now: Timestamp, rules: &BreakerRules) -> Vec<Alert> {
@@ -244,6 +250,12 @@ impl Breaker {
     #[must_use]
     pub const fn last_told_at(&self) -> Timestamp {
         self.last_told_at
+    }
+
+    /// Whether nobody told anything for so long that its app is no longer in use.
+    #[must_use]
+    pub fn is_stale(&self, now: Timestamp) -> bool {
+        now.since(self.last_told_at) > FORGOTTEN_AFTER
     }
 
     /// Whether time alone will change it: an incident comes to its end.

@@ -100,6 +100,12 @@ fn longer(one: Option<NamedDelay>, other: Option<NamedDelay>) -> Option<NamedDel
 }
 
 impl Met {
+    /// Whether it is the provider's or the app's trouble, so that the channel has no part in it.
+    #[must_use]
+    pub const fn is_trouble(&self) -> bool {
+        matches!(self, Self::Failed | Self::Misconfigured | Self::Unknown(_))
+    }
+
     /// What it means if it was a probe: any word of the provider but a refusal of
     /// the app shows that it works.
     #[must_use]

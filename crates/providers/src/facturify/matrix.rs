@@ -7,6 +7,7 @@ use crate::delay::no_header;
 use crate::http::Answer;
 use crate::json::text;
 use crate::matrix::{Facts, Matrix, Row, Then, When, row, row_because};
+use crate::shape::shape;
 
 /// Answers of `/token/refresh` after which a new token is obtained; no error by themselves.
 const STARTS_OVER: &[&[When]] = &[
@@ -95,6 +96,7 @@ pub(super) fn facts(answer: &Answer, body: Option<&Value>) -> Facts {
     Facts {
         status: answer.status,
         understood: body.is_some(),
+        shape: Some(shape(answer, body)),
         code: body.and_then(|body| text(body, "code")),
         message: body.and_then(message),
         ..Facts::default()

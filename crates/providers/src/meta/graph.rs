@@ -16,7 +16,7 @@ use crate::hex::hex;
 use crate::http::{Answer, base_url};
 use crate::json::{lifetime, number, secret, text};
 use crate::matrix::Facts;
-use crate::{MetaSettings, RefreshError, SettingsError};
+use crate::{MetaSettings, RefreshError, SettingsError, Upstream};
 
 use super::matrix::{MATRIX, error_facts, facts};
 
@@ -99,6 +99,12 @@ impl Graph {
     /// The page where people agree.
     pub(crate) const fn dialog(&self) -> &Url {
         &self.dialog
+    }
+
+    /// What fails together: the app, whichever of its providers asks.
+    pub(crate) fn upstream(&self) -> Upstream {
+        let identity = format!("facebook:{}", self.app_id().unwrap_or_default());
+        Upstream::app(identity, &self.base, self.app_secret.as_ref())
     }
 
     /// The app's id, if it is set.

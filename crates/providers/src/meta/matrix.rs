@@ -1,11 +1,12 @@
 //! Meta's error envelope and error matrix: contracts §1.6 and §1.7.
 
-use domain::reason;
+use domain::{Details, reason};
 use serde_json::Value;
 
 use crate::http::Answer;
 use crate::json::text;
 use crate::matrix::{Facts, Matrix, Row, Then, When, row, row_because};
+use crate::shape::shape;
 
 use super::usage::header_delay;
 
@@ -33,6 +34,8 @@ macro_rules! dead {
 const fn code_refused(when: &'static [When]) -> Row {
     row_because(when, Then::Reauthorize, reason::CODE_REFUSED)
 }
+/// Codes of limits of the app as a whole: too many calls, and its own limit or downtime.
+const APP_LIMITS: [&str; 2] = ["4", "341"];
 
 const ROWS: &[Row] = &[
     // A gateway's 429 has no JSON, but may have a `Retry-After`.
@@ -127,12 +130,20 @@ const ROWS: &[Row] = &[
     ),
 ];
 
+/// Whether a throttled answer is about the app: contracts §1.8. Most codes name a
+/// person, a page, a business or a number.
+pub(crate) fn is_app_limit(details: &Details) -> bool {
+    let code = details.provider_code.as_deref();
+    code.is_none_or(|code| APP_LIMITS.contains(&code))
+}
+
 /// What an error envelope says; also for answers that have none.
 pub(crate) fn facts(answer: &Answer, body: Option<&Value>) -> Facts {
     let error = body.and_then(|body| body.get("error"));
     Facts {
         status: answer.status,
         understood: body.is_some(),
+        shape: Some(shape(answer, body)),
         ..error.map_or_else(Facts::default, error_facts)
     }
 }

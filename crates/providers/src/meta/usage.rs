@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::Timestamp;
+use domain::{DelaySource, Timestamp};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
@@ -13,12 +13,16 @@ use crate::json::number;
 const APP_USAGE_PAUSE: Duration = Duration::from_mins(5);
 
 /// The longest delay that any of the headers asks for.
-pub(super) fn header_delay(headers: &HeaderMap, _: Timestamp) -> Option<Duration> {
+pub(super) fn header_delay(headers: &HeaderMap, _: Timestamp) -> Option<(Duration, DelaySource)> {
     let parsed = |name| serde_json::from_str::<Value>(text(headers, name)?).ok();
     let business = parsed("x-business-use-case-usage").and_then(|it| business_use_case(&it));
     let app = parsed("x-app-usage").and_then(|it| app_usage(&it));
     let account = parsed("x-ad-account-usage").and_then(|it| ad_account(&it));
-    business.max(app).max(account)
+    let named = business.max(account);
+    if app > named {
+        return app.map(|delay| (delay, DelaySource::ProviderUsage));
+    }
+    named.map(|delay| (delay, DelaySource::ProviderHeader))
 }
 
 /// `{"<id>":[{"estimated_time_to_regain_access":4}]}`, in minutes.
@@ -57,7 +61,7 @@ mod tests {
 
     fn delay(name: &'static str, value: &'static str) -> Option<u64> {
         let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
-        header_delay(&headers, Timestamp::from_secs(0)).map(|it| it.as_secs())
+        header_delay(&headers, Timestamp::from_secs(0)).map(|it| it.0.as_secs())
     }
 
     #[test]

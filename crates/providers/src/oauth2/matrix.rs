@@ -8,6 +8,7 @@ use crate::delay::{ratelimit_reset, throttled};
 use crate::http::Answer;
 use crate::json::text;
 use crate::matrix::{Facts, Matrix, REDIRECT, Row, Then, When, row, row_because};
+use crate::shape::shape;
 
 use super::settings::ErrorWords;
 
@@ -150,6 +151,7 @@ pub(super) fn facts(answer: &Answer, body: Option<&Value>) -> Facts {
     Facts {
         status: answer.status,
         understood: body.is_some(),
+        shape: Some(shape(answer, body)),
         code: code(body),
         // Microsoft: `error_codes: [70008]`.
         subcode: body.and_then(first_error_code),

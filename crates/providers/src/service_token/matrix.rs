@@ -7,6 +7,7 @@ use crate::delay::no_header;
 use crate::http::Answer;
 use crate::json::text;
 use crate::matrix::{Facts, Matrix, REDIRECT, Row, Then, When, row, row_because};
+use crate::shape::shape;
 
 /// The status decides.
 pub(super) const MATRIX: Matrix = Matrix {
@@ -39,6 +40,7 @@ pub(super) fn facts(answer: &Answer, body: Option<&Value>) -> Facts {
     Facts {
         status: answer.status,
         understood: body.is_some(),
+        shape: Some(shape(answer, body)),
         code: said("code").or_else(|| said("error")),
         message: message.or_else(|| said("error_description")),
         ..Facts::default()

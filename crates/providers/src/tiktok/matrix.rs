@@ -7,6 +7,7 @@ use crate::delay::{ratelimit_reset, text as header};
 use crate::http::Answer;
 use crate::json::text;
 use crate::matrix::{Facts, Matrix, Row, Then, When, row, row_because};
+use crate::shape::shape;
 
 /// "One-minute sliding window".
 const WINDOW_SECS: u64 = 60;
@@ -69,6 +70,7 @@ pub(super) fn facts(answer: &Answer, body: Option<&Value>) -> Facts {
     Facts {
         status: answer.status,
         understood: body.is_some(),
+        shape: Some(shape(answer, body)),
         code: body.and_then(code),
         message: flat("error_description").or_else(|| nested("message")),
         trace_id: log_id.or_else(|| header(&answer.headers, "x-tt-logid").map(str::to_owned)),

@@ -7,6 +7,7 @@ use crate::delay::{ratelimit_reset, text as header};
 use crate::http::Answer;
 use crate::json::text;
 use crate::matrix::{Facts, Matrix, REDIRECT, Row, Then, When, row, row_because};
+use crate::shape::shape;
 
 /// `code` decides; where there is none, the HTTP status.
 pub(super) const MATRIX: Matrix = Matrix {
@@ -63,6 +64,7 @@ pub(super) fn facts(answer: &Answer, body: Option<&Value>) -> Facts {
     Facts {
         status: answer.status,
         understood: body.is_some(),
+        shape: Some(shape(answer, body)),
         code: said("code"),
         message: said("message"),
         trace_id: said("request_id").or_else(log_id),

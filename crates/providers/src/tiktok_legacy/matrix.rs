@@ -8,6 +8,7 @@ use crate::delay::{no_header, text as header};
 use crate::http::Answer;
 use crate::json::text;
 use crate::matrix::{Facts, Matrix, REDIRECT, Row, Then, When, row, row_because};
+use crate::shape::shape;
 
 /// `data.error_code` decides; where there is none, the HTTP status.
 pub(super) const MATRIX: Matrix = Matrix {
@@ -56,6 +57,7 @@ pub(super) fn facts(answer: &Answer, body: Option<&Value>) -> Facts {
     Facts {
         status: answer.status,
         understood: body.is_some(),
+        shape: Some(shape(answer, body)),
         code: said("error_code"),
         message: said("description").or_else(message),
         trace_id: header(&answer.headers, "x-tt-logid").map(str::to_owned),

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use domain::{ChannelUid, DelaySource, Margin, Name, ProviderName, TenantUid, Window};
-use providers::{Accepted, Call, FieldError, ImportRequest, NotPermitted, Refusal};
+use providers::{Accepted, Call, FieldError, ImportRequest, NotPermitted, Refusal, Upstream};
 
 use super::*;
 
@@ -20,6 +20,9 @@ impl Provider for Fake {
     }
     fn app_identity(&self, _: &Grant) -> String {
         String::new()
+    }
+    fn upstream(&self) -> Option<Upstream> {
+        None
     }
     fn window(&self, _: &Grant, _: Option<Duration>) -> Window {
         Window {
@@ -102,6 +105,7 @@ impl Case {
             backoff: Backoff::REFRESH,
             lost: self.lost,
             refused: self.refused,
+            held: None,
         }
     }
 

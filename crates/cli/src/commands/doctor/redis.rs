@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// A connection if there is one, and what was found.
 pub(super) async fn examine(loaded: &Loaded) -> (Option<MultiplexedConnection>, Vec<Finding>) {
-    let Some(url) = url(loaded).await else {
+    let Some(url) = parts::known_redis_url(loaded).await else {
         return (None, vec![program()]);
     };
     // The queue's own checks: address, version, eviction.
@@ -37,13 +37,6 @@ pub(super) async fn examine(loaded: &Loaded) -> (Option<MultiplexedConnection>, 
             let found = Finding::bad(PART, format!("INFO: {error}"), "allow INFO in its ACL");
             (None, vec![found])
         }
-    }
-}
-
-async fn url(loaded: &Loaded) -> Option<SecretString> {
-    match &loaded.settings.redis.url {
-        Some(url) => Some(url.clone()),
-        None => redis_server::running(&loaded.settings.data_dir).await,
     }
 }
 

@@ -2,11 +2,14 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
-use store::Retirement;
+use anyhow::{Context as _, bail};
+use config::Loaded;
+use store::{Escrow, Retirement};
 
 use super::place::{Place, told};
+use crate::escrow_files::EscrowFiles;
 use crate::output::say;
+use crate::parts;
 
 /// Which key.
 #[derive(Debug, clap::Args)]
@@ -20,8 +23,19 @@ pub(super) struct Args {
 /// # Errors
 ///
 /// If it seals, or something still needs it: says what, and how much.
-pub(super) async fn run(place: &Place, args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(loaded: &Loaded, place: &Place, args: &Args) -> anyhow::Result<ExitCode> {
     let id = &args.id;
+    let waiting = in_escrow(loaded)
+        .await?
+        .iter()
+        .filter(|key| *key == id)
+        .count();
+    if waiting > 0 {
+        bail!(
+            "'{id}' is still needed by {waiting} answers in escrow; workers store them as soon as \
+             the database takes them"
+        );
+    }
     match place.store.retire_key(id).await? {
         Retirement::Retired => {
             say(format_args!(
@@ -48,4 +62,21 @@ pub(super) async fn run(place: &Place, args: &Args) -> anyhow::Result<ExitCode> 
             told(&processes)
         ),
     }
+}
+
+/// The keys of the answers that wait, here and at other machines. A copy and its file
+/// count twice.
+///
+/// # Errors
+///
+/// If Redis is set and does not answer: other machines' answers cannot be counted then.
+async fn in_escrow(loaded: &Loaded) -> anyhow::Result<Vec<String>> {
+    let mut keys = EscrowFiles::in_dir(&loaded.settings.data_dir).sealed_with;
+    if let Some(url) = parts::known_redis_url(loaded).await {
+        let copies = parts::open_cache(loaded, &url)?.all_deposits().await;
+        let copies = copies.context("the copies of answers in escrow cannot be counted")?;
+        let readable = copies.iter().filter_map(|text| Escrow::parse(text).ok());
+        keys.extend(readable.map(|escrow| escrow.sealed.key_id));
+    }
+    Ok(keys)
 }

@@ -1,6 +1,7 @@
 //! A whole fleet of real processes against simulated providers, from the
 //! request that imports a channel to the token that the provider issued.
 
+mod breaker;
 mod crash;
 mod drain;
 mod escrow;

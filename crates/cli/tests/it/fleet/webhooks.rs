@@ -1,6 +1,6 @@
 //! S5.4: transitions reach the tenants' own receivers, signed, at least once.
 
-mod receiver;
+pub(super) mod receiver;
 
 use std::collections::BTreeMap;
 

@@ -18,7 +18,7 @@ use crate::fleet::until;
 
 /// How one call is answered; a call without one is answered with 204.
 #[derive(Clone, Debug)]
-pub(super) enum Conduct {
+pub(crate) enum Conduct {
     Status(u16),
     /// Never.
     Hang,
@@ -30,26 +30,26 @@ pub(super) enum Conduct {
 
 /// A call.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
+pub(crate) struct Told {
     path: String,
     headers: HeaderMap,
-    pub(super) body: Bytes,
+    pub(crate) body: Bytes,
 }
 
 impl Told {
     /// By which a repetition is known.
-    pub(super) fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         let id = self.headers.get("webhook-id").expect("it has an id");
         id.to_str().expect("an id is text")
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).expect("it is JSON")
     }
 
     /// Checks the signature with the library of the Standard Webhooks project.
     #[track_caller]
-    pub(super) fn verify(&self, secret: &str) {
+    pub(crate) fn verify(&self, secret: &str) {
         let webhook = Webhook::new(secret).expect("a good secret");
         let verified = webhook.verify(&self.body, &self.headers);
         verified.unwrap_or_else(|error| panic!("{error}: {self:?}"));
@@ -63,13 +63,13 @@ struct Shared {
 }
 
 /// The receiver; it goes with the runtime of its test.
-pub(super) struct Receiver {
+pub(crate) struct Receiver {
     address: SocketAddr,
     shared: Arc<Mutex<Shared>>,
 }
 
 impl Receiver {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = listener.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
@@ -81,26 +81,26 @@ impl Receiver {
         Self { address, shared }
     }
 
-    pub(super) fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
     /// How the next calls at this path are answered.
-    pub(super) fn conduct(&self, path: &str, conducts: &[Conduct]) {
+    pub(crate) fn conduct(&self, path: &str, conducts: &[Conduct]) {
         let mut shared = lock(&self.shared);
         let queue = shared.conducts.entry(path.to_owned()).or_default();
         queue.extend(conducts.iter().cloned());
     }
 
     /// The calls at this path so far.
-    pub(super) fn on(&self, path: &str) -> Vec<Told> {
+    pub(crate) fn on(&self, path: &str) -> Vec<Told> {
         let shared = lock(&self.shared);
         let at = shared.told.iter().filter(|told| told.path == path);
         at.cloned().collect()
     }
 
     /// Waits for so many calls at this path.
-    pub(super) async fn await_on(&self, path: &str, count: usize) -> Vec<Told> {
+    pub(crate) async fn await_on(&self, path: &str, count: usize) -> Vec<Told> {
         until(&format!("{count} calls at {path}"), async || {
             let told = self.on(path);
             (told.len() >= count).then_some(told)
@@ -110,7 +110,7 @@ impl Receiver {
 }
 
 /// The address of somebody who does not speak HTTP.
-pub(super) async fn garbage() -> String {
+pub(crate) async fn garbage() -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
     let listener = listener.expect("a free port");
     let address = listener.local_addr().expect("it is bound");
