@@ -31,7 +31,7 @@ const PROBLEMS: [StatusCode; 11] = [
 ];
 
 /// The parameters of paths: name, what it names, and an example.
-const PATH_PARAMETERS: [(&str, &str, &str); 10] = [
+const PATH_PARAMETERS: [(&str, &str, &str); 11] = [
     ("tenant", "The id of a tenant.", "tenant_456"),
     (
         "channel",
@@ -42,6 +42,11 @@ const PATH_PARAMETERS: [(&str, &str, &str); 10] = [
         "job",
         "The id of a job, as `job_id` has it.",
         "refresh:tiktok~0193~1",
+    ),
+    (
+        "fingerprint",
+        "The fingerprint of an app with its settings.",
+        "0a1b2c3d",
     ),
     (
         "batch",

@@ -40,7 +40,7 @@ async fn an_open_breaker_is_shown_and_can_be_reset(database: Database) {
 
     let shown = world.get(BREAKERS).await.json()["items"][0].clone();
     let reset = world.delete(&format!("{BREAKERS}/0a1b2c3d")).await;
-    let rest = world.get(BREAKERS).await.json();
+    let afterwards = world.get(BREAKERS).await.json();
 
     assert_eq!(shown["app_identity"], "tiktok:aw123", "{shown}");
     assert_eq!(shown["state"], "open", "{shown}");
@@ -48,7 +48,10 @@ async fn an_open_breaker_is_shown_and_can_be_reset(database: Database) {
     assert_eq!(shown["incident"]["sample"], "status 503", "{shown}");
     assert!(shown["until"].is_string(), "{shown}");
     assert_eq!(reset.status, 204);
-    assert_eq!(rest, json!({ "items": [], "next_cursor": Value::Null }));
+    assert_eq!(
+        afterwards,
+        json!({ "items": [], "next_cursor": Value::Null })
+    );
 }
 
 async fn a_breaker_that_nobody_knows_does_not_exist(database: Database) {

@@ -14,8 +14,8 @@ fn facebook() -> std::sync::Arc<dyn Provider> {
     providers.get(&FACEBOOK).expect("it is built in")
 }
 
-fn met_of(answer: Result<FreshTokens, RefreshError>) -> Option<Met> {
-    met(&answer, facebook().as_ref(), false)
+fn met_of(answer: &Result<FreshTokens, RefreshError>) -> Option<Met> {
+    met(answer, facebook().as_ref(), false)
 }
 
 fn answered(verdict: Verdict, code: &str, why: Option<&str>) -> Result<FreshTokens, RefreshError> {
@@ -41,12 +41,12 @@ fn silence_and_errors_that_pass_are_failures_of_the_provider() {
     });
     let then_fatal = Verdict::retry_then(3, Verdict::Fatal);
 
-    assert_eq!(met_of(silence), Some(Met::Failed));
+    assert_eq!(met_of(&silence), Some(Met::Failed));
     assert_eq!(
-        met_of(answered(Verdict::Retry, "2", None)),
+        met_of(&answered(Verdict::Retry, "2", None)),
         Some(Met::Failed)
     );
-    assert_eq!(met_of(answered(then_fatal, "1", None)), Some(Met::Failed));
+    assert_eq!(met_of(&answered(then_fatal, "1", None)), Some(Met::Failed));
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_word_about_one_grant_shows_that_the_provider_works() {
         Verdict::NoRefreshMaterial,
         Verdict::Fatal,
     ] {
-        assert_eq!(met_of(answered(verdict, "190", None)), Some(Met::Worked));
+        assert_eq!(met_of(&answered(verdict, "190", None)), Some(Met::Worked));
     }
 }
 
@@ -68,15 +68,15 @@ fn what_was_never_sent_says_nothing() {
         details: Details::because(reason::NO_REFRESH_MATERIAL),
     };
 
-    assert_eq!(met_of(Err(unsent.into())), None);
-    assert_eq!(met_of(Err(NotPermitted::Stopping.into())), None);
+    assert_eq!(met_of(&Err(unsent.into())), None);
+    assert_eq!(met_of(&Err(NotPermitted::Stopping.into())), None);
 }
 
 #[test]
 fn a_refused_app_is_the_operators_unless_keys_are_the_tenants_own() {
     let refused = || answered(Verdict::Misconfigured, "101", None);
 
-    assert_eq!(met_of(refused()), Some(Met::Misconfigured));
+    assert_eq!(met_of(&refused()), Some(Met::Misconfigured));
     assert_eq!(
         met(&refused(), facebook().as_ref(), true),
         Some(Met::Worked)
@@ -90,7 +90,7 @@ fn limits_of_an_account_hold_nobody_else() {
             delay: Some(Duration::from_secs(9)),
             source,
         };
-        met_of(answered(verdict, code, None))
+        met_of(&answered(verdict, code, None))
     };
     let of_app = |grows| {
         let delay = Duration::from_secs(9);
@@ -114,6 +114,6 @@ fn an_unknown_answer_is_known_again_by_its_status_and_codes() {
         other => panic!("{other:?}"),
     };
 
-    assert_eq!(kind(met_of(unknown("7"))), kind(met_of(unknown("7"))));
-    assert_ne!(kind(met_of(unknown("7"))), kind(met_of(unknown("8"))));
+    assert_eq!(kind(met_of(&unknown("7"))), kind(met_of(&unknown("7"))));
+    assert_ne!(kind(met_of(&unknown("7"))), kind(met_of(&unknown("8"))));
 }
