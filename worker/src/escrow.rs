@@ -3,8 +3,9 @@
 //!
 //! The file is written and flushed before anything else; it lies under the process's
 //! own name, so that whoever proves the process dead knows what it left. The copy
-//! serves workers on other machines: who finds an open intent looks at it before he
-//! spends the same credentials again.
+//! serves workers on other machines: who finds an open intent looks at it, and at the
+//! files that he can see, before he spends the same credentials again. A Redis that lost
+//! its copies gets them again for as long as the files are there.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -84,24 +85,42 @@ impl Keeper {
         channel: ChannelUid,
         epoch: i64,
     ) -> Result<bool, RedeemError> {
-        let mut known = Vec::new();
+        let mut known = self.files_of(channel);
         for text in self.cache.deposits(&channel.to_string()).await? {
             match Escrow::parse(&text) {
-                Ok(escrow) => known.push(escrow),
+                Ok(escrow) => known.push((self.path(self.process.uid(), &escrow), escrow)),
                 Err(error) => tracing::error!(%error, "a copy in Redis is skipped"),
             }
         }
         // Of several answers that of the later request counts.
-        known.sort_unstable_by_key(|escrow| std::cmp::Reverse(escrow.epoch));
+        known.sort_unstable_by_key(|(_, escrow)| std::cmp::Reverse(escrow.epoch));
         let mut stored = false;
-        for escrow in known {
+        for (path, escrow) in known {
             let restored = self.store.restore(escrow.clone(), Some(epoch)).await?;
             stored |= restored == Restored::Stored;
             if !matches!(restored, Restored::Held { .. }) {
-                self.forget(&escrow).await;
+                self.remove(&path, &escrow).await;
             }
         }
         Ok(stored)
+    }
+
+    /// What all processes of this data directory have of a channel: one that stands
+    /// still is not dead, and what it keeps may be the only living token.
+    fn files_of(&self, channel: ChannelUid) -> Vec<(PathBuf, Escrow)> {
+        let of_channel = format!("{channel}-");
+        let owners = paths_in(&self.dir).into_iter();
+        let files = owners.flat_map(|owner| answers_in(&owner));
+        files
+            .filter(|path| {
+                path.file_name()
+                    .is_some_and(|name| name.to_string_lossy().starts_with(&of_channel))
+            })
+            .filter_map(|path| {
+                let escrow = Escrow::parse(&fs::read_to_string(&path).ok()?).ok()?;
+                Some((path, escrow))
+            })
+            .collect()
     }
 
     /// Stores what a dead process left; it must be proven dead.
@@ -136,19 +155,13 @@ impl Keeper {
 
     async fn store_files_of(&self, owner: ProcessUid) {
         let dir = self.dir.join(owner.to_string());
-        let Ok(entries) = fs::read_dir(&dir) else {
-            return;
-        };
-        for path in entries.flatten().map(|entry| entry.path()) {
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "json")
-                && let Err(error) = self.store_file(&path).await
-            {
+        for path in answers_in(&dir) {
+            if let Err(error) = self.store_file(&path).await {
                 tracing::warn!(%error, "answers in escrow wait for the database");
-                return;
+                break;
             }
         }
+        self.copy_again(&dir).await;
         if owner != self.process.uid() {
             // It stays if something is left in it, such as a damaged file.
             drop(fs::remove_dir(&dir));
@@ -183,6 +196,23 @@ impl Keeper {
         Ok(())
     }
 
+    /// Gives Redis the copies of what is still here: it may have been away, or was flushed.
+    async fn copy_again(&self, dir: &Path) {
+        for path in answers_in(dir) {
+            let Ok(text) = fs::read_to_string(&path) else {
+                continue;
+            };
+            let Ok(escrow) = Escrow::parse(&text) else {
+                continue;
+            };
+            let subject = escrow.attempt.channel.to_string();
+            if let Err(error) = self.cache.deposit(&subject, escrow.epoch, &text).await {
+                tracing::debug!(%error, "no copies of answers in escrow for now");
+                return;
+            }
+        }
+    }
+
     async fn remove(&self, path: &Path, escrow: &Escrow) {
         drop(fs::remove_file(path));
         let subject = escrow.attempt.channel.to_string();
@@ -206,6 +236,18 @@ pub(crate) enum RedeemError {
     /// The database, where they go.
     #[error("an answer in escrow is not stored")]
     Store(#[from] StoreError),
+}
+
+/// The answers of one process.
+fn answers_in(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let is_answer = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "json");
+    paths_in(dir).into_iter().filter(is_answer)
+}
+
+/// What a directory holds; nothing if it is not there.
+fn paths_in(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
 }
 
 /// Writes a file that is there in full or not at all, also after a power cut.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use simulator::{MintRequest, Minted};
 use testkit::Database;
 
+use super::flush::flush;
 use super::world::is_fresh;
 use super::{Server, World, until};
 use crate::harness::Running;
@@ -15,6 +16,8 @@ testkit::each_database!(
     answers_that_the_database_does_not_take_are_stored_when_it_is_back,
     answers_in_escrow_survive_their_worker,
     another_machine_finds_the_copy_of_an_answer_before_it_asks_anew,
+    a_redis_that_lost_its_copies_gets_them_again,
+    the_file_of_a_worker_that_stands_still_is_found_by_its_neighbour,
     a_file_in_escrow_that_was_cut_off_disturbs_nobody,
 );
 
@@ -71,6 +74,46 @@ async fn another_machine_finds_the_copy_of_an_answer_before_it_asks_anew(databas
     next.stop();
 }
 
+async fn a_redis_that_lost_its_copies_gets_them_again(database: Database) {
+    let (world, _roles, server, minted) = answers_on_their_way(database).await;
+    let mut worker = world.worker("data-1", &[]);
+    requests_left(&world, &minted).await;
+    let outage = world.outage().await;
+    in_escrow(&world.site.path("data-1"), minted.len()).await;
+
+    flush(&world).await;
+    copies(&world, minted.len()).await;
+    worker.signal("KILL");
+    worker.wait();
+    outage.end().await;
+    let next = world.worker("data-2", &[]);
+
+    server.recovered().await;
+    server.channels_until(is_fresh).await;
+    each_was_asked_once(&world, &minted);
+    next.stop();
+}
+
+async fn the_file_of_a_worker_that_stands_still_is_found_by_its_neighbour(database: Database) {
+    let (world, _roles, server, minted) = answers_on_their_way(database).await;
+    let worker = world.worker("data-1", &[]);
+    requests_left(&world, &minted).await;
+    let outage = world.outage().await;
+    in_escrow(&world.site.path("data-1"), minted.len()).await;
+
+    worker.signal("STOP");
+    flush(&world).await;
+    outage.end().await;
+    let next = world.worker("data-1", &[]);
+
+    server.recovered().await;
+    server.channels_until(is_fresh).await;
+    each_was_asked_once(&world, &minted);
+    worker.signal("CONT");
+    worker.stop();
+    next.stop();
+}
+
 async fn a_file_in_escrow_that_was_cut_off_disturbs_nobody(database: Database) {
     let (world, _roles, server, minted) = answers_on_their_way(database).await;
     let dir = world.site.path("data-1");
@@ -122,6 +165,21 @@ async fn requests_left(world: &World, minted: &[Minted]) {
             view.expect("it was minted").requests > 0
         };
         minted.iter().all(arrived).then_some(())
+    })
+    .await;
+}
+
+/// Waits for so many copies in Redis.
+async fn copies(world: &World, count: usize) {
+    let redis = world.redis.as_ref().expect("a Redis of its own");
+    let mut connection = redis.connection().await.expect("it answers");
+    until("the copies are in Redis", async || {
+        let keys = redis::cmd("KEYS")
+            .arg("*:escrow:*")
+            .query_async::<Vec<String>>(&mut connection)
+            .await
+            .expect("it answers");
+        (keys.len() == count).then_some(())
     })
     .await;
 }

@@ -62,7 +62,7 @@ async fn flushed(database: Database) {
     }
 }
 
-async fn flush(world: &World) {
+pub(super) async fn flush(world: &World) {
     let redis = world.redis.as_ref().expect("this world has one");
     let mut connection = redis.connection().await.expect("it answers");
     let flushed = redis::cmd("FLUSHALL")
