@@ -221,14 +221,15 @@ impl Batch {
         sql: &Sql,
     ) -> Result<Deltas, StoreError> {
         let all = self.entries.iter().map(|entry| &entry.attempt);
-        let new: HashSet<Uuid> = attempts::insert(transaction, sql, all)
+        let mut new: HashSet<Uuid> = attempts::insert(transaction, sql, all)
             .await?
             .into_iter()
             .collect();
         let mut ended = Deltas::default();
         let mut again = Vec::new();
         for entry in &self.entries {
-            if new.contains(&entry.attempt.uid) {
+            // Taken out: a record that was handed in twice counts once.
+            if new.remove(&entry.attempt.uid) {
                 ended.count(&entry.attempt, self.now);
             } else if entry.made {
                 again.push(not_ending(&entry.attempt));
