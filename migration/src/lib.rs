@@ -16,6 +16,7 @@ mod m0010_room_for_updates;
 mod m0011_people;
 mod m0012_audit_log;
 mod m0013_webhooks;
+mod m0014_counter_deltas;
 
 use sea_orm_migration::prelude::{
     ColumnDef, DbErr, MigrationTrait, MigratorTrait, SchemaManager, async_trait,
@@ -60,6 +61,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_people::Migration),
             Box::new(m0012_audit_log::Migration),
             Box::new(m0013_webhooks::Migration),
+            Box::new(m0014_counter_deltas::Migration),
         ]
     }
 }

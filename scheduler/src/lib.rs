@@ -72,6 +72,7 @@ pub async fn run(deps: Deps, shutdown: CancellationToken) {
 ///
 /// [`SweepError`] if the database or Redis does not answer.
 pub async fn sweep(deps: &Deps) -> Result<Swept, SweepError> {
+    deps.store.fold_counters().await?;
     schedules::queue_due(deps).await?;
     webhooks::hand_on(deps, BATCH).await?;
     sweep::hand_out_due(deps, BATCH).await

@@ -36,15 +36,18 @@ impl Columns {
     pub(crate) async fn on_postgres(
         self,
         pools: &Pools,
-        text: &str,
+        text: &'static str,
     ) -> Result<Vec<QueryResult>, StoreError> {
-        let text = text.replace("VALUES {rows}", &self.arrays());
-        let mut query = sqlx::query(AssertSqlSafe(pools.sql.text(&text)));
+        let text = pools
+            .sql
+            .lasting_text(text, || text.replace("VALUES {rows}", &self.arrays()));
+        let mut query = sqlx::query(AssertSqlSafe(text));
         for column in self.0 {
             query = bind(query, column);
         }
-        let pool = pools.writer.get_postgres_connection_pool();
-        let rows = query.fetch_all(pool).await.map_err(failed)?;
+        let mut connection = pools.kept.take(&pools.writer).await.map_err(failed)?;
+        let rows = query.fetch_all(&mut *connection).await.map_err(failed)?;
+        pools.kept.keep(connection);
         Ok(rows.into_iter().map(QueryResult::from).collect())
     }
 

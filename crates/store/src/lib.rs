@@ -38,6 +38,7 @@ mod held;
 mod import;
 mod intent;
 mod invitations;
+mod kept;
 mod keys;
 mod lane;
 mod lease;

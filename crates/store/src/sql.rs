@@ -15,8 +15,9 @@
 //! | `{rows}` | the rows of a `VALUES` list, see [`Rows`] |
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use domain::{Clock, Timestamp};
 use sea_orm::{DbBackend, IdenStatic as _, Iterable as _, Statement, Value};
@@ -50,9 +51,35 @@ pub(crate) struct Sql {
     pub(crate) dialect: Dialect,
     /// For tests: what "now" is instead of the database's clock.
     pub(crate) clock: Option<Arc<dyn Clock>>,
+    /// Finished texts of the statements that every refresh pays for.
+    lasting: Arc<Mutex<HashMap<&'static str, Arc<str>>>>,
 }
 
 impl Sql {
+    pub(crate) fn new(dialect: Dialect, clock: Option<Arc<dyn Clock>>) -> Self {
+        Self {
+            dialect,
+            clock,
+            lasting: Arc::default(),
+        }
+    }
+
+    /// What `text` is in this database, made once from what `make` makes of it.
+    pub(crate) fn lasting_text(
+        &self,
+        text: &'static str,
+        make: impl FnOnce() -> String,
+    ) -> Arc<str> {
+        if self.clock.is_some() {
+            return self.text(&make()).into();
+        }
+        let mut lasting = self.lasting.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = lasting
+            .entry(text)
+            .or_insert_with(|| self.text(&make()).into());
+        Arc::clone(text)
+    }
+
     /// A statement with its parameters.
     pub(crate) fn statement(&self, text: &str, values: Vec<Value>) -> Statement {
         let mut values = values;

@@ -5,6 +5,7 @@ use entity::tenants::Model;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult as _, QueryResult, Value};
 use uuid::Uuid;
 
+use crate::counters;
 use crate::sql::{Rows, Sql};
 use crate::{CreateError, Page, PageRequest, Store, StoreError, webhooks};
 
@@ -221,6 +222,7 @@ impl Store {
         uid: Uuid,
     ) -> Result<(), StoreError> {
         let sql = &self.pools.sql;
+        counters::fold(transaction, sql).await?;
         let keep = sql.statement(KEEP_TOTALS, vec![uid.into(), Uuid::nil().into()]);
         transaction.execute_raw(keep).await?;
         // The schedule once more: somebody may have made one while the tenant was going.

@@ -1,6 +1,7 @@
 //! Refreshes of active channels that brought new credentials and ended their job.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 
 use domain::{AttemptOutcome, AttemptRecord, ChannelState, Sealed, Timestamp};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, QueryResult};
@@ -56,13 +57,8 @@ const RECORD: &str = "
         ON CONFLICT DO NOTHING
         RETURNING uid, tenant_uid
     ), counted AS (
-        INSERT INTO counters (tenant_uid, kind, bucket, value)
-        SELECT ended.tenant_uid, kinds.kind, kinds.bucket, COUNT(*)
-        FROM ended
-        CROSS JOIN (VALUES ('completed', 0), ('refreshed', {now} / 60000)) AS kinds (kind, bucket)
-        GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
-        ON CONFLICT (tenant_uid, kind, bucket)
-        DO UPDATE SET value = counters.value + excluded.value
+        INSERT INTO counter_deltas (tenant_uid, kind, minute, value)
+        SELECT ended.tenant_uid, 'refreshed', {now} / 60000, COUNT(*) FROM ended GROUP BY 1
     ), again AS (
         INSERT INTO attempts (
             uid, tenant_uid, channel_uid, job_id, attempt, started_at, duration_ms,
@@ -75,6 +71,9 @@ const RECORD: &str = "
         ON CONFLICT DO NOTHING
     )
     SELECT uid FROM stored";
+
+static STORE_AND_RECORD: LazyLock<String> =
+    LazyLock::new(|| format!("{OUTCOMES}, stored (uid) AS ({STORE}){RECORD}"));
 
 /// An outcome of the plain kind.
 struct Plain {
@@ -146,8 +145,7 @@ async fn store(pools: &Pools, plains: &Plains) -> Result<Vec<Uuid>, StoreError> 
 }
 
 async fn on_postgres(pools: &Pools, columns: Columns) -> Result<Vec<Uuid>, StoreError> {
-    let text = format!("{OUTCOMES}, stored (uid) AS ({STORE}){RECORD}");
-    uids(&columns.on_postgres(pools, &text).await?)
+    uids(&columns.on_postgres(pools, &STORE_AND_RECORD).await?)
 }
 
 /// SQLite changes one table per statement; a transaction holds them together.

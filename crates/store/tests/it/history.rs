@@ -13,6 +13,7 @@ use uuid::Uuid;
 testkit::each_database!(
     a_record_is_read_as_it_was_written,
     a_job_ends_once,
+    what_ended_counts_the_same_before_and_after_it_is_added_up,
     results_of_many_jobs_are_found_at_once,
     a_timeline_is_read_newest_first_page_by_page,
     a_batch_is_read_as_it_was_asked_for,
@@ -91,6 +92,37 @@ async fn a_job_ends_once(database: Database) {
     let totals = store.job_totals(None).await.unwrap();
     assert_eq!(totals.completed + totals.failed + totals.cancelled, 1);
     assert_eq!(store.attempts_of_job("a").await.unwrap().len(), 1);
+}
+
+async fn what_ended_counts_the_same_before_and_after_it_is_added_up(database: Database) {
+    let (store, _, channel) = setting(&database).await;
+    let tenant = channel.tenant;
+    store.record(testkit::attempt(&channel, "a")).await.unwrap();
+    store.fold_counters().await.unwrap();
+    store.record(testkit::attempt(&channel, "b")).await.unwrap();
+    let failed = AttemptRecord {
+        outcome: AttemptOutcome::Failed(ErrorClass::Cancelled),
+        ..testkit::attempt(&channel, "c")
+    };
+    store.record(failed).await.unwrap();
+
+    let before = store.job_totals(Some(tenant)).await.unwrap();
+    let folds = [(); 4].map(|()| {
+        let store = store.clone();
+        tokio::spawn(async move { store.fold_counters().await })
+    });
+    for fold in folds {
+        fold.await.unwrap().unwrap();
+    }
+    let after = store.job_totals(Some(tenant)).await.unwrap();
+    let of_all = store.job_totals(None).await.unwrap();
+
+    let expected = JobTotals {
+        completed: 2,
+        failed: 0,
+        cancelled: 1,
+    };
+    assert_eq!([before, after, of_all], [expected; 3]);
 }
 
 async fn results_of_many_jobs_are_found_at_once(database: Database) {
