@@ -251,6 +251,7 @@ async fn the_history_forgets_what_is_too_old(database: Database) {
         let attempt = attempt_at(&channel, clock.now(), number);
         store.record(attempt).await.unwrap();
     }
+    store.fold_counters().await.unwrap();
     clock.advance(Duration::from_hours(91 * 24));
     let young = attempt_at(&channel, clock.now(), 9);
     store.record(young.clone()).await.unwrap();
