@@ -56,16 +56,19 @@ async fn jwt(world: &World, path: &str) -> Value {
     body["jwt"].clone()
 }
 
+/// Four minutes. The token's own end is a whole second, and may have been cut off from the
+/// second before the answer.
+fn is_new(jwt: &Value) -> bool {
+    matches!(jwt["expires_in"].as_u64(), Some(239 | 240))
+}
+
 async fn s0_1_a_token_is_obtained_and_its_sealed_copy_in_redis_ends_with_it(database: Database) {
     let fleet = fleet(database, "ok").await;
 
     let first = jwt(&fleet.world, "").await;
     let second = jwt(&fleet.world, "").await;
 
-    assert_eq!(
-        (&first["expires_in"], &second["expires_in"]),
-        (&json!(240), &json!(240))
-    );
+    assert!(is_new(&first) && is_new(&second), "{first} {second}");
     assert_ne!(first["token"], second["token"]);
     let mut redis = fleet.world.redis.connection().await.unwrap();
     let key = "facturify:auth:token";
@@ -99,7 +102,7 @@ async fn s0_2_a_refused_refresh_falls_back_to_a_new_token(database: Database) {
 
     let fallen_back = jwt(&fleet.world, "/refresh").await;
 
-    assert_eq!(fallen_back["expires_in"], 240);
+    assert!(is_new(&fallen_back), "{fallen_back}");
     assert_ne!(fallen_back["token"], first["token"]);
 }
 
@@ -134,10 +137,8 @@ async fn s0_4_the_status_tells_what_is_there_and_asks_nobody(database: Database)
     );
     assert_eq!(asked, 0);
     let some = some.json();
-    assert_eq!(
-        (&some["has_token"], &some["expires_in"]),
-        (&json!(true), &json!(240))
-    );
+    assert_eq!(some["has_token"], true);
+    assert!(is_new(&some), "{some}");
     assert!(
         (200..=240).contains(&some["ttl"].as_i64().unwrap()),
         "{some}"
@@ -176,7 +177,7 @@ async fn s0_6_a_key_that_was_refused_can_be_tried_again(database: Database) {
     let mended = jwt(&fleet.world, "").await;
 
     assert_eq!(refused.json()["provider_status"], 401, "{}", refused.text);
-    assert_eq!(mended["expires_in"], 240);
+    assert!(is_new(&mended), "{mended}");
 }
 
 async fn s0_7_many_callers_of_two_processes_share_one_refresh(database: Database) {
@@ -216,7 +217,7 @@ async fn other_keys_in_the_settings_take_the_place_of_the_old_ones(database: Dat
 
     assert_eq!(answer.status, 200, "{}", answer.text);
     let second = answer.json()["jwt"].clone();
-    assert_eq!(second["expires_in"], 240, "the old token is not refreshed");
+    assert!(is_new(&second), "the old token is not refreshed: {second}");
     assert_ne!(first["token"], second["token"]);
     let path = "/api/v1/tenants/platform/channels/facturify";
     assert_eq!(world.get(path).await.json()["provider"], "facturify");

@@ -59,8 +59,10 @@ async fn s0_1_to_s0_4_the_samples_of_the_seed_answer_as_it_shows() {
     assert!(refreshed["message"].is_string(), "{refreshed}");
     assert!(refreshed["jwt"]["token"].is_string(), "{refreshed}");
     assert!(obtained["message"].is_string(), "{obtained}");
-    let expires_in = &obtained["jwt"]["expires_in"];
-    assert!(*expires_in == 240 || *expires_in == 43_200, "{obtained}");
+    // The token's own end is a whole second, perhaps the one before the answer.
+    let expires_in = obtained["jwt"]["expires_in"].as_u64();
+    let lives = matches!(expires_in, Some(239 | 240 | 43_199 | 43_200));
+    assert!(lives, "{obtained}");
     assert!(
         valid["token"].is_string() && valid["ttl"].is_u64(),
         "{valid}"
