@@ -1,6 +1,7 @@
 //! The one HTTP client: bounded in time and size, following nobody, telling nothing.
 
 use std::error::Error as _;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
+use tokio::time::timeout;
 use url::{Host, Url, form_urlencoded};
 
 use crate::egress::Guarded;
@@ -22,12 +24,17 @@ const BODY_CAP: usize = 64 * 1024;
 /// Shorter than what servers keep: an answer is lost when they close first.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long an answer is looked for whose time is over. A process that stood still finds both: its
+/// time over, and the answer waiting to be read, which may hold the only living token.
+const LAST_LOOK: Duration = Duration::from_millis(250);
+
 const USER_AGENT: &str = concat!("tokenfleet/", env!("CARGO_PKG_VERSION"));
 
 /// The client that all providers share. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     client: Client,
+    timeout: Duration,
 }
 
 /// How long a client waits.
@@ -66,7 +73,7 @@ impl Http {
     ///
     /// [`SettingsError`] if a limit is zero, or no TLS configuration can be made.
     pub(crate) fn new(limits: Limits) -> Result<Self, SettingsError> {
-        Self::built(limits.builder()?)
+        Self::built(limits.builder()?, limits)
     }
 
     /// A client that connects only to what `guarded` lets through.
@@ -75,34 +82,58 @@ impl Http {
     ///
     /// As [`Http::new`].
     pub(crate) fn guarded(limits: Limits, guarded: Guarded) -> Result<Self, SettingsError> {
-        Self::built(limits.builder()?.dns_resolver(Arc::new(guarded)))
+        let builder = limits.builder()?.dns_resolver(Arc::new(guarded));
+        Self::built(builder, limits)
     }
 
-    fn built(builder: ClientBuilder) -> Result<Self, SettingsError> {
+    fn built(builder: ClientBuilder, limits: Limits) -> Result<Self, SettingsError> {
         let client = builder
             .build()
             .map_err(|error| SettingsError::Client(error.into()))?;
-        Ok(Self { client })
+        Ok(Self {
+            client,
+            timeout: limits.timeout,
+        })
     }
 
     /// Sends it and reads the whole answer.
     pub(crate) async fn send(&self, request: Request) -> Result<Answer, HttpError> {
-        let mut response = self.client.execute(request).await.map_err(HttpError::of)?;
-        let body = read(&mut response).await?;
-        Ok(Answer {
-            status: response.status().as_u16(),
-            headers: std::mem::take(response.headers_mut()),
-            body,
+        self.in_time(async {
+            let mut response = self.client.execute(request).await.map_err(HttpError::of)?;
+            let body = read(&mut response).await?;
+            Ok(Answer {
+                status: response.status().as_u16(),
+                headers: std::mem::take(response.headers_mut()),
+                body,
+            })
         })
+        .await
     }
-}
 
-impl Http {
     /// Sends it and reads the head of the answer; its body, however long, is left.
     pub(crate) async fn status(&self, request: Request) -> Result<(u16, HeaderMap), HttpError> {
-        let mut response = self.client.execute(request).await.map_err(HttpError::of)?;
-        let headers = std::mem::take(response.headers_mut());
-        Ok((response.status().as_u16(), headers))
+        self.in_time(async {
+            let mut response = self.client.execute(request).await.map_err(HttpError::of)?;
+            let headers = std::mem::take(response.headers_mut());
+            Ok((response.status().as_u16(), headers))
+        })
+        .await
+    }
+
+    /// What comes within the time-out, or is found there when it is over.
+    ///
+    /// The client's own time-out would not look once more.
+    async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<T, HttpError>>,
+    ) -> Result<T, HttpError> {
+        let mut answer = pin!(answer);
+        let in_time = timeout(self.timeout, &mut answer).await;
+        let found = match in_time {
+            Ok(answer) => Ok(answer),
+            Err(_) => timeout(LAST_LOOK, answer).await,
+        };
+        found.unwrap_or_else(|_| Err(HttpError::NoAnswer("its time is over".into())))
     }
 }
 
@@ -117,7 +148,6 @@ impl Limits {
         Ok(Client::builder()
             .tls_backend_preconfigured(tls()?)
             .http1_only()
-            .timeout(timeout)
             .connect_timeout(connect_timeout.min(timeout))
             .pool_idle_timeout(IDLE_TIMEOUT)
             .redirect(Policy::none())

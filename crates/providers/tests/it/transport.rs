@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::{Grant, Verdict};
 use providers::{ProviderSettings, Providers, RefreshError, SettingsError};
+use secrecy::ExposeSecret as _;
 
 use crate::stub::{Reply, Stub, json, json_with};
 use crate::support::{APP_SECRET, Failed, Refresh, provider, settings};
@@ -39,6 +40,45 @@ async fn a_cut_or_missing_answer_may_have_reached_the_provider() {
         assert_eq!(failed.reason(), "no_answer", "{reply:?}");
         assert_eq!(stub.lines().len(), 1, "{reply:?}");
     }
+}
+
+#[test]
+fn an_answer_that_came_while_the_process_stood_still_is_read_although_its_time_is_over() {
+    const TIMEOUT: Duration = Duration::from_millis(100);
+    let elsewhere = tokio::runtime::Runtime::new().expect("threads");
+    let answer = r#"{"access_token":"act.new","expires_in":7200,"refresh_token":"rft.new"}"#;
+    let stub = elsewhere.block_on(Stub::start([json(200, answer)]));
+    let settings = ProviderSettings {
+        timeout: TIMEOUT,
+        ..settings(&stub.base_url)
+    };
+    let tiktok = provider("tiktok", settings);
+    let (grant, here) = (
+        tiktok_grant(),
+        tokio::runtime::Builder::new_current_thread(),
+    );
+    // Once the request has arrived, nothing runs here until its time is over.
+    let stand_still = async {
+        while stub.lines().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let since = Instant::now();
+        while since.elapsed() < 2 * TIMEOUT {
+            std::thread::yield_now();
+        }
+    };
+
+    let refresh = Refresh::of(&grant);
+    let both = async { tokio::join!(refresh.fresh(&*tiktok), stand_still) };
+    let (fresh, ()) = { here }
+        .enable_all()
+        .build()
+        .expect("one thread")
+        .block_on(both);
+
+    let fresh = fresh.expect("the answer was there");
+    let token = fresh.refresh_token.expect("a new one");
+    assert_eq!(token.expose_secret(), "rft.new");
 }
 
 #[tokio::test]
