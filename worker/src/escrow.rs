@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache::Cache;
+use cache::{Cache, CacheError};
 use domain::{ChannelUid, ProcessUid};
 use store::{Escrow, Restored, Store, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,9 @@ use crate::Process;
 
 /// Pause between two looks at what is kept.
 const ROUND: Duration = Duration::from_secs(2);
+/// A Redis that lost its copies has those of all living processes again after this: a round,
+/// and the time in which they find it again.
+const COPIES_ARE_BACK: Duration = Duration::from_secs(5);
 
 /// The files and copies of one process, and of those that it survived.
 #[derive(Clone, Debug)]
@@ -92,6 +95,9 @@ impl Keeper {
                 Err(error) => tracing::error!(%error, "a copy in Redis is skipped"),
             }
         }
+        if known.is_empty() && self.cache.deposits_kept_for().await? < COPIES_ARE_BACK {
+            return Err(RedeemError::CopiesLost);
+        }
         // Of several answers that of the later request counts.
         known.sort_unstable_by_key(|(_, escrow)| std::cmp::Reverse(escrow.epoch));
         let mut stored = false;
@@ -128,40 +134,58 @@ impl Keeper {
         self.store_files_of(dead).await;
     }
 
-    /// Stores what this process and dead ones left, until it stops.
+    /// Stores what this process and dead ones left, and sees to the copies, until it stops.
+    ///
+    /// The copies do not wait for the database: it may keep us waiting for long, and who can
+    /// reach it needs them meanwhile.
     pub(crate) async fn run(&self, stopping: CancellationToken) {
-        loop {
-            self.round().await;
-            tokio::select! {
-                () = tokio::time::sleep(ROUND) => {}
-                () = stopping.cancelled() => return,
+        let storing = async {
+            loop {
+                self.round().await;
+                tokio::time::sleep(ROUND).await;
             }
+        };
+        let copying = async {
+            loop {
+                self.copy_again().await;
+                tokio::time::sleep(ROUND).await;
+            }
+        };
+        tokio::select! {
+            () = storing => {}
+            () = copying => {}
+            () = stopping.cancelled() => {}
         }
     }
 
     /// One look at everything that is kept here.
     pub(crate) async fn round(&self) {
-        let Ok(entries) = fs::read_dir(&self.dir) else {
-            return;
-        };
-        let names = entries.flatten().map(|entry| entry.file_name());
-        let owners = names.filter_map(|name| name.to_str()?.parse().ok());
-        for owner in owners.collect::<Vec<ProcessUid>>() {
-            if owner == self.process.uid() || self.process.is_gone(owner) {
-                self.store_files_of(owner).await;
-            }
+        for owner in self.owners() {
+            self.store_files_of(owner).await;
         }
     }
 
+    /// This process and dead ones, as far as they have left something.
+    fn owners(&self) -> Vec<ProcessUid> {
+        let dirs = paths_in(&self.dir).into_iter();
+        let owners = dirs.filter_map(|dir| dir.file_name()?.to_str()?.parse().ok());
+        owners
+            .filter(|owner| *owner == self.process.uid() || self.process.is_gone(*owner))
+            .collect()
+    }
+
+    fn dir_of(&self, owner: ProcessUid) -> PathBuf {
+        self.dir.join(owner.to_string())
+    }
+
     async fn store_files_of(&self, owner: ProcessUid) {
-        let dir = self.dir.join(owner.to_string());
+        let dir = self.dir_of(owner);
         for path in answers_in(&dir) {
             if let Err(error) = self.store_file(&path).await {
                 tracing::warn!(%error, "answers in escrow wait for the database");
                 break;
             }
         }
-        self.copy_again(&dir).await;
         if owner != self.process.uid() {
             // It stays if something is left in it, such as a damaged file.
             drop(fs::remove_dir(&dir));
@@ -197,20 +221,33 @@ impl Keeper {
     }
 
     /// Gives Redis the copies of what is still here: it may have been away, or was flushed.
-    async fn copy_again(&self, dir: &Path) {
-        for path in answers_in(dir) {
-            let Ok(text) = fs::read_to_string(&path) else {
-                continue;
-            };
-            let Ok(escrow) = Escrow::parse(&text) else {
-                continue;
-            };
-            let subject = escrow.attempt.channel.to_string();
-            if let Err(error) = self.cache.deposit(&subject, escrow.epoch, &text).await {
-                tracing::debug!(%error, "no copies of answers in escrow for now");
-                return;
+    async fn copy_again(&self) {
+        let dirs = self.owners().into_iter().map(|owner| self.dir_of(owner));
+        let given = async {
+            for path in dirs.flat_map(|dir| answers_in(&dir)) {
+                self.copy(&path).await?;
             }
+            self.cache.deposits_kept_for().await
+        };
+        if let Err(error) = given.await {
+            tracing::debug!(%error, "no copies of answers in escrow for now");
         }
+    }
+
+    async fn copy(&self, path: &Path) -> Result<(), CacheError> {
+        let Some(text) = fs::read_to_string(path).ok() else {
+            return Ok(());
+        };
+        let Ok(escrow) = Escrow::parse(&text) else {
+            return Ok(());
+        };
+        let subject = escrow.attempt.channel.to_string();
+        self.cache.deposit(&subject, escrow.epoch, &text).await?;
+        if !path.exists() {
+            // It was stored meanwhile, and its copy taken away before this one came.
+            self.cache.forget_deposit(&subject, escrow.epoch).await?;
+        }
+        Ok(())
     }
 
     async fn remove(&self, path: &Path, escrow: &Escrow) {
@@ -223,7 +260,7 @@ impl Keeper {
 
     fn path(&self, owner: ProcessUid, escrow: &Escrow) -> PathBuf {
         let name = format!("{}-{}.json", escrow.attempt.channel, escrow.epoch);
-        self.dir.join(owner.to_string()).join(name)
+        self.dir_of(owner).join(name)
     }
 }
 
@@ -232,7 +269,10 @@ impl Keeper {
 pub(crate) enum RedeemError {
     /// Redis, where the copies are.
     #[error("the copies of answers cannot be read")]
-    Cache(#[from] cache::CacheError),
+    Cache(#[from] CacheError),
+    /// Redis lost its data a moment ago: copies may be missing whose owners live.
+    #[error("the copies of answers are not all back yet")]
+    CopiesLost,
     /// The database, where they go.
     #[error("an answer in escrow is not stored")]
     Store(#[from] StoreError),

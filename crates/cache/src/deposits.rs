@@ -66,6 +66,23 @@ impl Cache {
         }
     }
 
+    /// How long this Redis has kept what it was given; after it lost its data, since somebody
+    /// asked first. What is not there may still come as long as this is short. O(1).
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError`] if Redis does not answer.
+    pub async fn deposits_kept_for(&self) -> Result<Duration, CacheError> {
+        let key = self.key("escrow", "since", &[]);
+        let mut begin = cmd("SET");
+        begin.arg(&key).arg(1).arg("NX");
+        begin.arg("PX").arg(as_millis(LIFE));
+        let _: Option<String> = self.link.query(&begin).await?;
+        let left: i64 = self.link.query(&Cmd::pttl(&key)).await?;
+        let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
+        Ok(LIFE.saturating_sub(left))
+    }
+
     /// Forgets one of them.
     ///
     /// # Errors

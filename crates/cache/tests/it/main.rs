@@ -8,6 +8,7 @@
 mod answers;
 mod away;
 mod budgets;
+mod deposits;
 mod limits;
 mod marks;
 mod one_time;

@@ -175,7 +175,7 @@ async fn copies(world: &World, count: usize) {
     let mut connection = redis.connection().await.expect("it answers");
     until("the copies are in Redis", async || {
         let keys = redis::cmd("KEYS")
-            .arg("*:escrow:*")
+            .arg("*:escrow:answers:*")
             .query_async::<Vec<String>>(&mut connection)
             .await
             .expect("it answers");
