@@ -87,10 +87,13 @@ impl Roles {
     ) -> anyhow::Result<()> {
         let polled = Arc::new(OnceLock::new());
         let mut running: JoinSet<anyhow::Result<()>> = JoinSet::new();
-        presence
-            .store
-            .register_process(presence.info.clone())
-            .await?;
+        if let Err(error) = presence.beat_once().await {
+            // The database answered a moment ago; the next heartbeat makes up for it.
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "this process is not in the list of processes yet"
+            );
+        }
         let beating = tokio::spawn(beat(presence, shutdown.clone()));
         if let Some((deps, listener)) = self.api {
             let deps = with_queue_checks(deps, self.worker.as_ref(), &polled)?;
