@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use domain::{
-    ChannelState, ChannelUid, Generation, Grant, Name, ProviderName, TenantUid, Timestamp,
-};
+use domain::{Generation, Name, TenantUid, Timestamp};
 use secrecy::ExposeSecret as _;
-use store::{ChannelFilter, Facts, NewChannel, PageRequest, Store, StoreOptions};
+use store::{ChannelFilter, PageRequest, Store, StoreOptions};
 use tempfile::TempDir;
 use testkit::redis::RedisServer;
+use tokenfleet_bench::channels;
 use tokenfleet_bench::database::{self, Scratch};
 use tokenfleet_bench::process::Process;
 use vault::{KeyRing, Vault};
@@ -92,16 +91,22 @@ impl World {
             let id: Name = format!("{prefix}_{n}").parse()?;
             owners.push(self.store.create_tenant(Some(id), None).await?.uid);
         }
-        let mut channels = Vec::new();
+        let mut due = Vec::new();
         for (token, owner) in provider
             .mint(count)
             .await?
             .into_iter()
             .zip(owners.iter().cycle())
         {
-            channels.push(self.channel(*owner, token, due_at));
+            due.push(channels::due_at(
+                due_at,
+                *owner,
+                "tiktok:bench",
+                token,
+                &self.vault,
+            ));
         }
-        for stored in self.store.import_channels(channels).await {
+        for stored in self.store.import_channels(due).await {
             stored?;
         }
         Ok(owners)
@@ -112,35 +117,6 @@ impl World {
         let db = database::connect(&self.database.url).await?;
         database::tidy(&db).await?;
         Ok(db.close().await?)
-    }
-
-    fn channel(&self, tenant: TenantUid, refresh_token: String, due_at: Timestamp) -> NewChannel {
-        let uid = ChannelUid::generate();
-        let id = Name::generate("channel");
-        let grant = Grant {
-            access_token: Some(format!("act.{uid}").into()),
-            refresh_token: Some(refresh_token.into()),
-            ..Grant::default()
-        };
-        NewChannel {
-            uid,
-            tenant,
-            provider: ProviderName::from_static("tiktok"),
-            app_identity: "tiktok:bench".to_owned(),
-            display_name: id.to_string(),
-            id,
-            local_name: None,
-            sealed: self.vault.seal(uid, Generation(1), &grant),
-            facts: Facts {
-                state: ChannelState::Active,
-                reason: None,
-                access_expires_at: Some(due_at.plus(Duration::from_mins(30))),
-                refresh_expires_at: None,
-                refresh_due_at: Some(due_at),
-                external_id: None,
-                has_refresh_material: true,
-            },
-        }
     }
 
     /// Milliseconds from then to the storing of each channel's tokens.

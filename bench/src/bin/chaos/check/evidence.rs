@@ -63,12 +63,29 @@ impl<'a> Evidence<'a> {
 
     /// Whether the sender stood still from some moment of the first time on until the second.
     pub(crate) fn paused(&self, request: &Request, before: Timestamp, until: Timestamp) -> bool {
-        let Some(life) = self.life(request) else {
-            return false;
-        };
-        life.pauses.iter().any(|(from, to)| {
-            *from <= before && to.is_none_or(|to| to.plus(BLUR) >= until) && *from <= until
+        let mut pauses = self.pauses(request);
+        pauses.any(|(from, to)| {
+            from <= before && to.is_none_or(|to| to.plus(BLUR) >= until) && from <= until
         })
+    }
+
+    /// When the sender had run for so long since then: he did nothing while he stood still.
+    pub(crate) fn after_running(
+        &self,
+        request: &Request,
+        since: Timestamp,
+        time: Duration,
+    ) -> Timestamp {
+        let over = |until: Timestamp, (from, to): (Timestamp, Option<Timestamp>)| {
+            let stands = from <= until && to.is_none_or(|to| to > since);
+            let begin = if from > since { from } else { since };
+            match to {
+                Some(to) if stands => until.plus(to.since(begin)),
+                None if stands => Timestamp::from_millis(i64::MAX),
+                _ => until,
+            }
+        };
+        self.pauses(request).fold(since.plus(time), over)
     }
 
     /// Whether both senders used one data directory.
@@ -97,6 +114,15 @@ impl<'a> Evidence<'a> {
             Some(Sender { place, life }) => format!("{}#{life}", self.fleet.places[place].seat),
             None => "a stranger".to_owned(),
         }
+    }
+
+    fn pauses(
+        &self,
+        request: &Request,
+    ) -> impl Iterator<Item = (Timestamp, Option<Timestamp>)> + use<'_> {
+        let life = self.life(request);
+        life.into_iter()
+            .flat_map(|life| life.pauses.iter().copied())
     }
 
     fn life(&self, request: &Request) -> Option<&Life> {
