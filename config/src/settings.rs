@@ -132,7 +132,7 @@ pub struct RateLimit {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Worker {
-    /// Jobs at once per refresh queue and process; at least 1.
+    /// Requests at once to a provider, per refresh queue and process; at least 1.
     pub concurrency: usize,
     /// Attempts of a job, the first included; at least 1.
     pub max_attempts: u32,

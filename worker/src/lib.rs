@@ -34,12 +34,17 @@ use self::breaker::Breakers;
 use self::escrow::Keeper;
 pub use breaker::BreakerSettings;
 pub use process::{Process, ProcessError};
+use refresh::Calls;
 pub use webhook::Webhooks;
 
 use self::missing_keys::MissingKeys;
 
 /// Time to store an answer after the provider's time-out.
 const ANSWER_RESERVE: Duration = Duration::from_secs(10);
+
+/// While so many refreshes ask their provider, as many others take their lease or store their
+/// answer, up to this number: neither needs the provider, nor does it wait for them.
+const AHEAD: usize = 256;
 
 /// Time for the queue to hear of jobs that ended after the drain.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -68,7 +73,7 @@ pub struct Deps {
 /// The worker's settings; see the settings reference for their names outside.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Jobs at once per queue and process; 1 or more.
+    /// Requests to a provider at once, and other jobs at once, per queue and process; 1 or more.
     pub concurrency: usize,
     /// How long a lease in the database lasts; longer than connecting, the
     /// provider's time-out and 10 s together.
@@ -276,12 +281,13 @@ fn consume(
         let handler = move |job, task| webhook::visit_endpoint(job, task, Arc::clone(&context));
         return (health, Box::pin(queue::run(consumer, handler)));
     }
-    let provider = jobs::provider_of(name);
+    let calls = Arc::new(Calls::new(jobs::provider_of(name), options.concurrency));
+    options.concurrency += options.concurrency.min(AHEAD);
     options.on_poison = Some(poison::recorder(deps.store.clone()));
     let consumer = queue.consumer::<RefreshChannel>(options);
     let health = consumer.health();
     let handler = move |job, task| {
-        refresh::refresh_channel(job, task, Arc::clone(&context), provider.clone())
+        refresh::refresh_channel(job, task, Arc::clone(&context), Arc::clone(&calls))
     };
     (health, Box::pin(queue::run(consumer, handler)))
 }

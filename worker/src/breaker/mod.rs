@@ -149,8 +149,7 @@ impl Line {
                     }
                 }
                 Advice::Held { until } => {
-                    let spread = full_jitter(until.since(self.now()).min(SPREAD));
-                    return Leave::Wait(until.plus(spread));
+                    return Leave::Wait(self.after_hold(until));
                 }
                 Advice::Open { since, probe_at } => {
                     if self.now() >= probe_at && self.take_probe().await == Taken::Granted {
@@ -160,6 +159,11 @@ impl Line {
                 }
             }
         }
+    }
+
+    /// When a job comes back that a provider held off.
+    fn after_hold(&self, until: Timestamp) -> Timestamp {
+        until.plus(full_jitter(until.since(self.now()).min(SPREAD)))
     }
 
     /// When a job comes back to an open breaker: soon at first, later if it stays open.
@@ -172,6 +176,17 @@ impl Line {
 }
 
 impl Pass {
+    /// Until when the request should wait after all, because of what was met since the leave
+    /// was given; by Redis' clock.
+    pub(crate) fn recalled(&self) -> Option<Timestamp> {
+        let line = self.line.as_ref().filter(|_| !self.is_probe)?;
+        match line.advice() {
+            Advice::Go { .. } => None,
+            Advice::Held { until } => Some(line.after_hold(until)),
+            Advice::Open { since, .. } => Some(line.after_rest(since)),
+        }
+    }
+
     /// Tells what came of the request. If the breaker is open by that, says until when
     /// the channel should wait with what it has, as if nothing had been sent.
     pub(crate) async fn report(

@@ -7,11 +7,12 @@ use domain::{AttemptRecord, ChannelState, Details, Generation, Grant, Timestamp,
 use providers::{Call, Provider, Rotation};
 use queue::{JobContext, Outcome};
 use store::{Escrow, Finish, Finished, Lease};
+use tokio::sync::SemaphorePermit;
 use uuid::Uuid;
 use vault::OpenError;
 
 use super::decide::{Decision, LostAnswer, Situation, Told, snooze};
-use super::permit::{LeasePermit, PermitState};
+use super::permit::{LeasePermit, PermitState, Refused};
 use super::{Ending, Job, end, end_without_request};
 use crate::Context;
 use crate::breaker::Pass;
@@ -54,7 +55,7 @@ impl Attempt {
         let decision = match (opened, provider) {
             (Err(OpenError::UnknownKey { key_id }), _) => {
                 self.context.missing_keys.tell(&key_id);
-                self.given_back(KEY_MISSING)
+                Self::given_back(self.clock.now().plus(KEY_MISSING), false)
             }
             (Err(OpenError::Unreadable { .. }), provider) => self.unasked(
                 provider.as_deref(),
@@ -102,6 +103,10 @@ impl Attempt {
                 .situation(grant, Some(provider), &permit.state(), LostAnswer::No)
                 .not_needed(next_look);
         }
+        let turn = match self.turn(grant, provider).await {
+            Ok(turn) => turn,
+            Err(decision) => return decision,
+        };
         let call = Call {
             grant,
             external_id: self.lease.channel.external_id.as_deref(),
@@ -124,11 +129,29 @@ impl Attempt {
         }
         let uid = self.lease.channel.uid;
         let next = self.lease.channel.generation.next();
+        // Trouble is told before the next one may ask.
         let held = self.pass.report(&answer, provider, uid).await;
+        drop(turn);
         let situation = self.situation(grant, Some(provider), &permit.state(), lost);
         Situation { held, ..situation }.decide(answer, |grant| {
             self.context.deps.vault.seal(uid, next, grant)
         })
+    }
+
+    /// Waits for its turn to ask; decides if it is not to ask any more when it comes.
+    async fn turn(
+        &self,
+        grant: &Grant,
+        provider: &dyn Provider,
+    ) -> Result<SemaphorePermit<'_>, Decision> {
+        let begun = self.job.calls.begin(&self.context.stopping, &self.task);
+        let turn = begun
+            .await
+            .map_err(|refused| self.unsent(grant, provider, refused))?;
+        match self.pass.recalled() {
+            Some(until) => Err(Self::given_back(until, true)),
+            None => Ok(turn),
+        }
     }
 
     fn permit(&self) -> LeasePermit<'_> {
@@ -183,12 +206,21 @@ impl Attempt {
         young.then(|| window.plan(channel.uid, issued_at, expires_at).due_at)
     }
 
-    fn given_back(&self, pause: Duration) -> Decision {
+    /// Comes back at this time; `not_before` if nobody may cut that short.
+    fn given_back(until: Timestamp, not_before: bool) -> Decision {
         Decision {
             change: None,
             told: None,
-            outcome: snooze(self.clock.now().plus(pause), false),
+            outcome: snooze(until, not_before),
         }
+    }
+
+    /// Decides where the request was not wanted any more when its turn came.
+    fn unsent(&self, grant: &Grant, provider: &dyn Provider, refused: Refused) -> Decision {
+        let mut permit = self.permit().state();
+        permit.refused = Some(refused);
+        self.situation(grant, Some(provider), &permit, LostAnswer::No)
+            .not_sent()
     }
 
     /// Decides where the provider could not even be asked.

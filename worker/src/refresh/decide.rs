@@ -208,7 +208,7 @@ impl Situation<'_> {
 
     /// The permit said no: nothing was sent, unless an earlier request of this
     /// lease had left and was not answered.
-    fn not_sent(&self) -> Decision {
+    pub(super) fn not_sent(&self) -> Decision {
         let outcome = match self.refused {
             Some(Refused::Cancelled) => return self.cancelled(),
             Some(Refused::Stopping) => Outcome::Released,

@@ -1,6 +1,7 @@
 //! Refreshes one channel: lease, open, ask, seal, store.
 
 mod attempt;
+mod calls;
 mod decide;
 mod due;
 mod permit;
@@ -20,6 +21,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use self::attempt::Attempt;
+pub(crate) use self::calls::Calls;
 use self::decide::snooze;
 use crate::Context;
 use crate::breaker::{Leave, Pass};
@@ -48,11 +50,11 @@ pub(crate) async fn refresh_channel(
     job: RefreshChannel,
     task: JobContext,
     context: Arc<Context>,
-    provider: ProviderName,
+    calls: Arc<Calls>,
 ) -> Result<Outcome, BoxDynError> {
-    let job = Job::new(job, &task, provider);
+    let job = Job::new(job, &task, calls);
     let stops = (&context.stopping, &task.stop_token());
-    let pass = match context.breakers.leave(&job.provider, stops).await {
+    let pass = match context.breakers.leave(job.calls.provider(), stops).await {
         Leave::Go(pass) => pass,
         Leave::Wait(until) => return Ok(told(snooze(until, true))),
         Leave::Stopped => return Ok(told(Outcome::Released)),
@@ -102,7 +104,7 @@ fn told(outcome: Outcome) -> Outcome {
 #[derive(Clone, Debug)]
 struct Job {
     id: String,
-    provider: ProviderName,
+    calls: Arc<Calls>,
     tenant: TenantUid,
     channel: ChannelUid,
     generation: Generation,
@@ -113,11 +115,11 @@ struct Job {
 }
 
 impl Job {
-    fn new(job: RefreshChannel, task: &JobContext, provider: ProviderName) -> Self {
+    fn new(job: RefreshChannel, task: &JobContext, calls: Arc<Calls>) -> Self {
         let claimed_at = Timestamp::from_millis(task.claimed_at_ms());
         Self {
             id: task.id().to_string(),
-            provider,
+            calls,
             tenant: job.tenant,
             channel: job.channel,
             generation: Generation(i64::try_from(task.version()).unwrap_or(i64::MAX)),
@@ -139,7 +141,7 @@ async fn lease(context: &Context, job: &Job) -> Result<LeaseOutcome, store::Stor
     // Of a provider that is not in the settings nothing is known: be careful.
     let rotation = deps
         .providers
-        .get(&job.provider)
+        .get(job.calls.provider())
         .map_or(Rotation::Rotating, |provider| provider.rotation());
     let mut request = LeaseRequest {
         channel: job.channel,
@@ -268,7 +270,7 @@ async fn end_without_request(context: &Context, job: &Job, ending: Ending) -> Ou
         new_expires_at: ending.expires_at,
         details: ending.details,
     };
-    log(&record, &job.provider, "");
+    log(&record, job.calls.provider(), "");
     end(context, job, Some(record), ending.then).await
 }
 
