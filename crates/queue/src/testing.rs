@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::consumer::settle::{End, Settle};
-use crate::consumer::step::{Pairs, Wish};
+use crate::consumer::step::{Order, Pairs};
 use crate::error::QueueError;
 use crate::job::JobView;
 use crate::outcome::Outcome;
@@ -74,13 +74,13 @@ impl HandWorker {
                 end: end(outcome),
             })
             .collect();
-        let wish = Wish {
-            settles: &settles,
+        let order = Order {
+            settles,
             want,
             look: true,
         };
         let core = &self.queue.core;
-        let turn = core.step(&self.owner, &wish).await?;
+        let turn = core.step(&self.owner, &order).await?;
         let hand = |claims: Pairs| {
             let jobs = core.claims(&claims).into_iter().map(|claim| HandJob {
                 view: claim.view,

@@ -8,8 +8,11 @@ mod ground;
 mod pick_up;
 mod throughput;
 
+use std::num::NonZero;
+
 use clap::{Parser, Subcommand};
 use tokenfleet_bench::process::until_stopped;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::ground::Ground;
 
@@ -35,10 +38,19 @@ enum What {
     Fairness(fairness::Args),
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    until_stopped(Box::pin(measure(args))).await
+    runtime()?.block_on(until_stopped(Box::pin(measure(args))))
+}
+
+/// Half of the cores, as a worker of tokenfleet has it, or what `TOKIO_WORKER_THREADS` says.
+fn runtime() -> std::io::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    if std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        builder.worker_threads(cores.div_ceil(2));
+    }
+    builder.enable_all().build()
 }
 
 async fn measure(args: Args) -> anyhow::Result<()> {

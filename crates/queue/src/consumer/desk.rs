@@ -12,7 +12,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::options::{ConsumerHealth, ConsumerOptions};
-use super::plan::{Phase, State};
+use super::plan::{Phase, State, many};
 use super::settle::Settle;
 use super::step::Claim;
 use super::{heartbeat, pump, tend, wake};
@@ -181,7 +181,12 @@ impl Desk {
         let mut state = self.lock();
         state.running -= 1;
         state.settles.push(settle);
-        self.turn.notify_one();
+        // The pump begins with the first, and waits for many where one is not worth a call.
+        let settles = state.settles.len();
+        drop(state);
+        if settles == 1 || settles == many(self.options.concurrency) {
+            self.turn.notify_one();
+        }
     }
 
     /// The worker is done with a job, but somebody must hear of it before it is settled.

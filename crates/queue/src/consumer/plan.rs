@@ -7,10 +7,11 @@ use apalis_core::task::Task;
 
 use super::desk::{Desk, Held, Ticket};
 use super::settle::Settle;
+use super::step::Order;
 
 /// Jobs claimed and settles sent in one call.
 pub(super) const BATCH: usize = 200;
-/// Settles that are worth a call while other jobs run.
+/// Settles that are worth a call while other jobs run and no call is under way.
 const FEW: usize = 16;
 /// A busy worker looks no more often for what is due; delayed jobs are late by that.
 const LOOK: Duration = Duration::from_millis(1);
@@ -18,17 +19,24 @@ const LOOK: Duration = Duration::from_millis(1);
 /// What the pump does next.
 pub(super) enum Plan {
     /// One call of Redis.
-    Step {
-        settles: Vec<Settle>,
-        want: usize,
-        look: bool,
-    },
+    Step(Order),
     /// What was claimed last goes to the worker.
     Take,
     /// Nothing, until something happens, or this time comes.
     Rest(Option<Instant>),
     /// Everything is settled, and the worker wants to go.
     Close,
+}
+
+/// Whether another call of Redis may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// None is under way.
+    Free,
+    /// One is: another must be worth it.
+    ForMany,
+    /// Not before one is answered.
+    None,
 }
 
 /// How far a consumer is.
@@ -48,6 +56,8 @@ pub(super) enum Phase {
 pub(super) struct State {
     /// Claimed, and not yet handed to the worker.
     pub(super) ready: VecDeque<(Ticket, Task<Vec<u8>>)>,
+    /// Asked for by calls under way: these slots are taken.
+    pub(super) asked: usize,
     /// Claimed, and not yet ready: their slots are taken.
     pub(super) coming: usize,
     /// Handed to the worker, and not yet settled by it.
@@ -81,7 +91,7 @@ impl Desk {
     }
 
     /// What is to be done; settles that it hands out are under way from then on.
-    pub(super) fn plan(&self) -> Plan {
+    pub(super) fn plan(&self, room: Room) -> Plan {
         let stopping = self.is_stopping();
         let mut state = self.lock();
         let stopping = stopping || state.phase != Phase::Open;
@@ -89,33 +99,42 @@ impl Desk {
             state.release_ready();
         }
         let free = state.free(self.options.concurrency);
-        let count = state.settles.len().min(BATCH);
+        let idle = free > 0 && !stopping;
+        if !room.is_for(state.settles.len(), self.options.concurrency) {
+            if state.coming > 0 {
+                return Plan::Take;
+            }
+            self.idle.send_replace(idle);
+            return Plan::Rest(state.look_at.filter(|_| idle));
+        }
+        let most = share(self.options.concurrency);
+        let count = state.settles.len().min(most);
         let settles: Vec<Settle> = state.settles.drain(..count).collect();
         let want = if stopping || (!state.hungry && settles.is_empty()) {
             0
         } else {
-            free.min(BATCH)
+            free.min(most)
         };
         if want > 0 || !settles.is_empty() || state.kicked {
             state.kicked = false;
             state.sent += settles.len();
+            state.asked += want;
             let look = want > 0 && state.looks(settles.is_empty());
-            return Plan::Step {
+            return Plan::Step(Order {
                 settles,
                 want,
                 look,
-            };
+            });
         }
         if state.coming > 0 {
             return Plan::Take;
         }
-        if state.phase == Phase::Closing && state.is_drained() {
+        if room == Room::Free && state.phase == Phase::Closing && state.is_drained() {
             state.phase = Phase::Closed;
             drop(state);
             self.waker.wake();
             return Plan::Close;
         }
-        let idle = free > 0 && !stopping;
         self.idle.send_replace(idle);
         Plan::Rest(state.look_at.filter(|_| idle))
     }
@@ -130,9 +149,10 @@ impl Desk {
     }
 
     /// A call was not answered: its settles are sent again, unless their leases have ended.
-    pub(super) fn unsettled(&self, settles: Vec<Settle>) {
+    pub(super) fn unsettled(&self, want: usize, settles: Vec<Settle>) {
         let now = Instant::now();
         let mut state = self.lock();
+        state.asked -= want;
         state.sent -= settles.len();
         for settle in settles {
             let lease_until = state.held.get(&settle.ticket).map(|held| held.lease_until);
@@ -146,18 +166,44 @@ impl Desk {
         state.hungry = true;
     }
 
-    /// What a claim brought: how many jobs, whether more is there, and when to look again.
-    pub(super) fn claimed(&self, jobs: usize, more: bool, next_in: Option<Duration>) {
+    /// What a claim of so many jobs brought: how many, whether more is there, and when to look
+    /// again.
+    pub(super) fn claimed(&self, want: usize, jobs: usize, next: (bool, Option<Duration>)) {
+        if want == 0 {
+            return;
+        }
         let mut state = self.lock();
+        state.asked -= want;
         state.coming += jobs;
-        state.hungry = more;
-        state.look_at = next_in.map(|wait| Instant::now() + wait);
+        state.hungry = next.0;
+        state.look_at = next.1.map(|wait| Instant::now() + wait);
     }
+}
+
+impl Room {
+    /// Whether so many settles are worth a call.
+    fn is_for(self, settles: usize, concurrency: usize) -> bool {
+        match self {
+            Self::Free => true,
+            Self::ForMany => settles >= many(concurrency),
+            Self::None => false,
+        }
+    }
+}
+
+/// What one call takes of the jobs: while Redis has one half, we have the other, and neither waits.
+fn share(concurrency: usize) -> usize {
+    concurrency.div_ceil(2).clamp(1, BATCH)
+}
+
+/// Settles that are worth a call while another is under way.
+pub(super) fn many(concurrency: usize) -> usize {
+    (concurrency / 3).clamp(4, BATCH)
 }
 
 impl State {
     pub(super) fn free(&self, concurrency: usize) -> usize {
-        concurrency.saturating_sub(self.coming + self.ready.len() + self.running)
+        concurrency.saturating_sub(self.asked + self.coming + self.ready.len() + self.running)
     }
 
     /// Whether this turn looks for what is due: an idle worker always does.

@@ -1,17 +1,22 @@
 //! The task that settles and claims: one call of Redis for both, many jobs at a time.
 
+use std::future::ready;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use apalis_core::backend::queue::Queue as ApalisQueue;
 use apalis_core::task::Task;
 use apalis_core::task::builder::TaskBuilder;
 use apalis_core::task::task_id::TaskId;
+use futures::future::BoxFuture;
+use futures::stream::FuturesOrdered;
+use futures::{FutureExt as _, StreamExt as _};
 
 use super::desk::{Desk, Ticket};
-use super::plan::Plan;
+use super::plan::{Plan, Room};
 use super::settle::{End, Handed, Settle};
-use super::step::{Claim, Pairs, Wish};
+use super::step::{Claim, Order, Pairs, Turn};
 use crate::error::QueueError;
 use crate::outcome::{JobContext, RunningJob};
 use crate::script::RECOVER;
@@ -26,11 +31,11 @@ const HOLD_OFF: u32 = 15;
 
 /// Works until the consumer is gone or has closed.
 pub(super) async fn pump(desk: Arc<Desk>) {
-    let mut trouble = Trouble::default();
+    let mut calls = Calls::default();
     let mut fresh = Fresh::default();
     let (mut stopping, mut hold_off) = (false, 0);
     loop {
-        if desk.gathers() {
+        if calls.under_way.is_empty() && desk.gathers() {
             desk.take(&std::mem::take(&mut fresh));
             hold_off = match hold_off {
                 0 if desk.gather().await => 0,
@@ -38,24 +43,15 @@ pub(super) async fn pump(desk: Arc<Desk>) {
                 left => left - 1,
             };
         }
-        match desk.plan() {
+        match desk.plan(calls.room()) {
             Plan::Close => {
                 desk.gone.cancel();
                 return;
             }
-            Plan::Step {
-                settles,
-                want,
-                look,
-            } => {
-                let call = desk.call(settles, (want, look), &mut trouble);
+            Plan::Step(order) => {
+                calls.send(&desk, order).await;
                 // While Redis takes this step, we prepare what the last one brought.
-                let take = async {
-                    tokio::task::yield_now().await;
-                    desk.take(&std::mem::take(&mut fresh));
-                };
-                let (claimed, ()) = futures::join!(call, take);
-                fresh = claimed;
+                desk.take(&std::mem::take(&mut fresh));
             }
             Plan::Take => desk.take(&std::mem::take(&mut fresh)),
             Plan::Rest(until) => {
@@ -65,6 +61,9 @@ pub(super) async fn pump(desk: Arc<Desk>) {
                         stopping = true;
                         // Our marker may be lost with the connection that waits for it.
                         desk.kick();
+                    }
+                    Some(answer) = calls.under_way.next() => {
+                        fresh = calls.answered(&desk, answer).await;
                     }
                     () = desk.turn.notified() => {}
                     () = sleep_until(until) => desk.look(),
@@ -85,21 +84,96 @@ struct Fresh {
     asked_at: Option<Instant>,
 }
 
-/// Whether Redis answers.
-#[derive(Debug)]
-struct Trouble {
+/// Calls of Redis, and whether it answers.
+struct Calls {
+    /// At most two: while Redis takes one, the next is on its way, so that it need not wait for us.
+    under_way: FuturesOrdered<BoxFuture<'static, Answer>>,
     /// A call was not answered: what it did is not known.
     in_doubt: bool,
     /// How long to wait after the next failure.
     pause: Duration,
 }
 
-impl Default for Trouble {
+/// What became of a call.
+struct Answer {
+    order: Order,
+    /// Whether it was to find what an unanswered call before it had done.
+    in_doubt: bool,
+    asked_at: Instant,
+    turn: Result<Turn, QueueError>,
+}
+
+impl Default for Calls {
     fn default() -> Self {
         Self {
+            under_way: FuturesOrdered::new(),
             in_doubt: false,
             pause: PAUSE_MIN,
         }
+    }
+}
+
+impl Calls {
+    /// Whether another call may be sent. Who is in doubt asks one question at a time.
+    fn room(&self) -> Room {
+        match self.under_way.len() {
+            0 => Room::Free,
+            1 if !self.in_doubt => Room::ForMany,
+            _ => Room::None,
+        }
+    }
+
+    /// Sends a call; it is on its way when this returns.
+    async fn send(&mut self, desk: &Arc<Desk>, order: Order) {
+        let (desk, in_doubt) = (Arc::clone(desk), self.in_doubt);
+        let mut call = Box::pin(async move {
+            let (asked_at, turn) = desk.turn(&order, in_doubt).await;
+            Answer {
+                order,
+                in_doubt,
+                asked_at,
+                turn,
+            }
+        });
+        let call = match futures::poll!(&mut call) {
+            Poll::Ready(answer) => ready(answer).boxed(),
+            Poll::Pending => call,
+        };
+        self.under_way.push_back(call);
+        tokio::task::yield_now().await;
+    }
+
+    /// Settles go, jobs come; or all of them wait for better times.
+    async fn answered(&mut self, desk: &Arc<Desk>, answer: Answer) -> Fresh {
+        let Order { settles, want, .. } = answer.order;
+        let error = match answer.turn {
+            Ok(turn) => {
+                if answer.in_doubt {
+                    (self.in_doubt, self.pause) = (false, PAUSE_MIN);
+                }
+                desk.note_settled(&settles, &turn.letters, answer.in_doubt);
+                desk.end_lost(desk.core.claims(&turn.lost), answer.asked_at);
+                desk.claimed(want, turn.jobs.len() / 2, (turn.more, turn.next_in));
+                return Fresh {
+                    jobs: turn.jobs,
+                    asked_at: Some(answer.asked_at),
+                };
+            }
+            Err(error) => error,
+        };
+        if !self.in_doubt {
+            tracing::warn!(queue = %desk.core.name, error = %chain(&error), "Redis did not take a step; trying again");
+        }
+        self.in_doubt = true;
+        desk.unsettled(want, settles);
+        if self.under_way.is_empty() {
+            tokio::select! {
+                () = desk.gone.cancelled() => {}
+                () = tokio::time::sleep(self.pause) => {}
+            }
+            self.pause = (self.pause * 2).min(PAUSE_MAX);
+        }
+        Fresh::default()
     }
 }
 
@@ -140,55 +214,21 @@ impl Desk {
         settles > first
     }
 
-    /// One call, and a pause if it is not answered.
-    async fn call(
+    /// One call; first of all those are found that a call claimed whose answer was lost.
+    async fn turn(
         self: &Arc<Self>,
-        settles: Vec<Settle>,
-        (want, look): (usize, bool),
-        trouble: &mut Trouble,
-    ) -> Fresh {
-        let wish = Wish {
-            settles: &settles,
-            want,
-            look,
-        };
-        let error = match self.turn(&wish, trouble.in_doubt).await {
-            Ok(fresh) => {
-                *trouble = Trouble::default();
-                return fresh;
-            }
-            Err(error) => error,
-        };
-        if !trouble.in_doubt {
-            tracing::warn!(queue = %self.core.name, error = %chain(&error), "Redis did not take a step; trying again");
-        }
-        trouble.in_doubt = true;
-        self.unsettled(settles);
-        tokio::select! {
-            () = self.gone.cancelled() => {}
-            () = tokio::time::sleep(trouble.pause) => {}
-        }
-        trouble.pause = (trouble.pause * 2).min(PAUSE_MAX);
-        Fresh::default()
-    }
-
-    /// Settles go, jobs come; first of all those of a call whose answer was lost.
-    async fn turn(self: &Arc<Self>, wish: &Wish<'_>, in_doubt: bool) -> Result<Fresh, QueueError> {
-        if in_doubt {
-            self.recover().await?;
+        order: &Order,
+        in_doubt: bool,
+    ) -> (Instant, Result<Turn, QueueError>) {
+        if in_doubt && let Err(error) = self.recover().await {
+            return (Instant::now(), Err(error));
         }
         let asked_at = Instant::now();
-        let turn = self.core.step(&self.owner, wish).await?;
-        self.health.touch();
-        self.note_settled(wish.settles, &turn.letters, in_doubt);
-        self.end_lost(self.core.claims(&turn.lost), asked_at);
-        if wish.want > 0 {
-            self.claimed(turn.jobs.len() / 2, turn.more, turn.next_in);
+        let turn = self.core.step(&self.owner, order).await;
+        if turn.is_ok() {
+            self.health.touch();
         }
-        Ok(Fresh {
-            jobs: turn.jobs,
-            asked_at: Some(asked_at),
-        })
+        (asked_at, turn)
     }
 
     fn note_settled(self: &Arc<Self>, settles: &[Settle], letters: &[u8], in_doubt: bool) {

@@ -37,9 +37,9 @@ pub(crate) struct Turn {
 
 /// What is asked of Redis in one turn.
 #[derive(Debug)]
-pub(crate) struct Wish<'a> {
+pub(crate) struct Order {
     /// Jobs to be settled.
-    pub(crate) settles: &'a [Settle],
+    pub(crate) settles: Vec<Settle>,
     /// Most jobs to be claimed.
     pub(crate) want: usize,
     /// Whether to look for jobs that are due and leases that have ended. A claim that finds too
@@ -55,24 +55,24 @@ impl Core {
     ///
     /// After an error nobody knows whether it was done: what it may have claimed is
     /// found by `recover`, and what it may have settled is settled again.
-    pub(crate) async fn step(&self, owner: &Owner, wish: &Wish<'_>) -> Result<Turn, QueueError> {
+    pub(crate) async fn step(&self, owner: &Owner, order: &Order) -> Result<Turn, QueueError> {
         let settings = &self.settings;
         let mut cmd = self.script(&STEP);
-        cmd.arg(wish.want)
+        cmd.arg(order.want)
             .arg(millis(settings.lease))
             .arg(owner)
             .arg(settings.keep_completed)
             .arg(settings.keep_failed)
             .arg(settings.poison_after)
-            .arg(u8::from(wish.look));
-        let order = add_settles(&mut cmd, wish.settles);
+            .arg(u8::from(order.look));
+        let sent = add_settles(&mut cmd, &order.settles);
         let answer: (String, u8, i64, Pairs, Pairs) = self.call_once(&STEP, &cmd).await?;
         let (letters, more, next_ms, lost, jobs) = answer;
-        if letters.len() != order.len() {
+        if letters.len() != sent.len() {
             return Err(QueueError::Answer(self.name.to_string()));
         }
-        let mut in_order = vec![0; order.len()];
-        for (at, letter) in order.into_iter().zip(letters.into_bytes()) {
+        let mut in_order = vec![0; sent.len()];
+        for (at, letter) in sent.into_iter().zip(letters.into_bytes()) {
             in_order[at] = letter;
         }
         Ok(Turn {
