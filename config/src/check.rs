@@ -6,7 +6,7 @@ use std::time::Duration;
 use toml::Value;
 use url::Url;
 
-use crate::{Bare, Kind, database_url, duration, master_keys};
+use crate::{Bare, Kind, database_url, duration, master_keys, redis_url};
 
 /// The value in its final form: durations as whole milliseconds, lists as arrays of texts,
 /// everything else as its own type. `bare` is what a plain number means under the name that
@@ -57,7 +57,7 @@ fn text(kind: Kind, value: &Value) -> Result<Value, String> {
         Kind::LogFilter => log_filter(text),
         Kind::Secret { min } => secret(text, min),
         Kind::DatabaseUrl => database_url::normalized(text),
-        Kind::RedisUrl => redis_url(text),
+        Kind::RedisUrl => redis_url::checked(text),
         Kind::MasterKeys => master_keys::normalized(text).map_err(|error| error.to_string()),
         _ => Ok(text.to_owned()),
     }?;
@@ -249,30 +249,6 @@ fn secret(text: &str, min: usize) -> Result<String, String> {
     }
     if text.chars().any(char::is_control) {
         return Err("it holds a line break or another control character".to_owned());
-    }
-    Ok(text.to_owned())
-}
-
-fn redis_url(text: &str) -> Result<String, String> {
-    let (scheme, rest) = text
-        .split_once("://")
-        .ok_or_else(|| "it has no scheme".to_owned())?;
-    match scheme {
-        "redis" | "rediss" | "redis+unix" | "unix" => {}
-        other => return Err(format!("the scheme {other:?} is none of Redis")),
-    }
-    if rest.is_empty() {
-        return Err("it names no server".to_owned());
-    }
-    if matches!(scheme, "redis" | "rediss") {
-        let url = Url::parse(text).map_err(|error| error.to_string())?;
-        let db = url.path().trim_matches('/');
-        if !db.is_empty() && db.parse::<u16>().is_err() {
-            return Err("what follows the port is no database number".to_owned());
-        }
-        if url.host_str().is_none_or(str::is_empty) {
-            return Err("it names no server".to_owned());
-        }
     }
     Ok(text.to_owned())
 }

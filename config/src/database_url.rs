@@ -2,6 +2,8 @@
 
 use url::Url;
 
+use crate::redis_url;
+
 /// Parameters of Prisma's own pool, which mean nothing to a server.
 const FOREIGN: [&str; 6] = [
     "connection_limit",
@@ -36,6 +38,9 @@ pub(crate) fn normalized(text: &str) -> Result<String, String> {
 pub(crate) fn shown(text: &str) -> String {
     if text.starts_with("sqlite:") || text.starts_with("redis+unix:") || text.starts_with("unix:") {
         return text.split('?').next().unwrap_or_default().to_owned();
+    }
+    if let Some(shown) = redis_url::shown(text) {
+        return shown;
     }
     let Ok(mut url) = Url::parse(text) else {
         return "set".to_owned();

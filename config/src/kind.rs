@@ -132,7 +132,9 @@ impl Kind {
                 "sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE".to_owned()
             }
             Self::RedisUrl => {
-                "redis://HOST:PORT/DB, rediss:// for TLS, or redis+unix:///PATH".to_owned()
+                "redis://HOST:PORT/DB, rediss:// for TLS, redis+unix:///PATH, redis+sentinel://HOST:PORT,…/SERVICE/DB, \
+                 or redis+cluster://HOST:PORT,…"
+                    .to_owned()
             }
             Self::MasterKeys => {
                 "id:base64, separated by commas; an id is 1 to 32 of A-Z, a-z, 0-9, _ and -, a key is 32 \

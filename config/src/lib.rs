@@ -24,6 +24,7 @@ mod kind;
 mod load;
 mod master_keys;
 mod providers;
+mod redis_url;
 mod reference;
 mod report;
 mod setting;

@@ -5,7 +5,7 @@
 pub enum ConnectError {
     /// The address is not one; it is not repeated, for it may hold a password.
     #[error(
-        "the Redis URL is not valid; allowed are redis://, rediss:// and unix://, such as redis://127.0.0.1:6379/0"
+        "the Redis URL is not valid; allowed are redis://, rediss://, unix://, redis+sentinel:// and redis+cluster://, such as redis://127.0.0.1:6379/0"
     )]
     Url,
 }

@@ -31,6 +31,7 @@ mod one_time;
 mod settings;
 mod slips;
 mod waiting;
+mod wire;
 
 use std::sync::Arc;
 
@@ -64,10 +65,6 @@ impl Cache {
     /// # Errors
     ///
     /// [`ConnectError`] if the address is not one.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a Tokio runtime.
     pub fn open(options: CacheOptions) -> Result<Self, ConnectError> {
         let link = Link::open(options.url.expose_secret(), &options)?;
         Ok(Self {

@@ -3,27 +3,30 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::io::tcp::TcpSettings;
-use redis::{
-    Client, Cmd, FromRedisValue, IntoConnectionInfo as _, Pipeline, RedisError, ScriptInvocation,
-};
+use redis::{Cmd, FromRedisValue, Pipeline, RedisError, ScriptInvocation};
+use servers::Server;
 
+use crate::wire::{Wire, is_elsewhere};
 use crate::{CacheError, CacheOptions, ConnectError};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// After a call without an answer one call per pause asks again; the others are
 /// told at once, or each of them would wait for a server that hangs.
 const PAUSE: Duration = Duration::from_millis(500);
-/// A peer that vanished is given up after this long; the default is a quarter of an hour.
-const SILENCE: Duration = Duration::from_secs(5);
 
 /// The connection.
 pub(crate) struct Link {
-    manager: ConnectionManager,
+    wire: Wire,
     born: Instant,
     /// Milliseconds after `born` at which Redis is asked again; 0 while it answers.
     ask_again_at: AtomicU64,
+}
+
+/// What is said to Redis.
+#[derive(Clone, Copy)]
+enum Words<'a> {
+    Command(&'a Cmd),
+    Commands(&'a Pipeline),
+    Script(&'a ScriptInvocation<'a>),
 }
 
 impl std::fmt::Debug for Link {
@@ -37,18 +40,9 @@ impl std::fmt::Debug for Link {
 impl Link {
     /// Nothing is opened yet.
     pub(crate) fn open(url: &str, options: &CacheOptions) -> Result<Self, ConnectError> {
-        let tcp = TcpSettings::default()
-            .set_nodelay(true)
-            .set_user_timeout(SILENCE);
-        let address = url.into_connection_info().map_err(|_| ConnectError::Url)?;
-        let client = Client::open(address.set_tcp_settings(tcp)).map_err(|_| ConnectError::Url)?;
-        let config = ConnectionManagerConfig::new()
-            .set_number_of_retries(0)
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(options.response_timeout));
-        let manager = ConnectionManager::new_lazy_with_config(client, config);
+        let server = Server::parse(url).ok_or(ConnectError::Url)?;
         Ok(Self {
-            manager: manager.map_err(|_| ConnectError::Url)?,
+            wire: Wire::new(server, options.response_timeout),
             born: Instant::now(),
             ask_again_at: AtomicU64::new(0),
         })
@@ -56,32 +50,12 @@ impl Link {
 
     /// Sends a command that may be sent twice: again at once if the connection turns out broken.
     pub(crate) async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, CacheError> {
-        self.enter()?;
-        let answer = match cmd.query_async(&mut self.manager.clone()).await {
-            Err(error) if is_broken(&error) => cmd.query_async(&mut self.manager.clone()).await,
-            answer => answer,
-        };
-        self.leave(answer)
+        self.twice(Words::Command(cmd)).await
     }
 
     /// Sends commands that may be sent twice.
     pub(crate) async fn pipeline(&self, commands: &Pipeline) -> Result<(), CacheError> {
-        self.enter()?;
-        let answer = match commands.query_async(&mut self.manager.clone()).await {
-            Err(error) if is_broken(&error) => {
-                commands.query_async(&mut self.manager.clone()).await
-            }
-            answer => answer,
-        };
-        self.leave(answer)
-    }
-
-    /// Sends a command that must not be sent twice: without an answer nobody knows
-    /// whether it was done.
-    pub(crate) async fn query_once<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, CacheError> {
-        self.enter()?;
-        let answer = cmd.query_async(&mut self.manager.clone()).await;
-        self.leave(answer)
+        self.twice(Words::Commands(commands)).await
     }
 
     /// Calls a script that may be called twice.
@@ -89,12 +63,42 @@ impl Link {
         &self,
         script: &ScriptInvocation<'_>,
     ) -> Result<T, CacheError> {
+        self.twice(Words::Script(script)).await
+    }
+
+    /// Sends a command that must not be sent twice: without an answer nobody knows
+    /// whether it was done.
+    pub(crate) async fn query_once<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, CacheError> {
         self.enter()?;
-        let answer = match script.invoke_async(&mut self.manager.clone()).await {
-            Err(error) if is_broken(&error) => script.invoke_async(&mut self.manager.clone()).await,
+        let words = Words::Command(cmd);
+        let answer = match self.once(words).await {
+            Err(error) if is_elsewhere(&error) => self.once(words).await,
             answer => answer,
         };
         self.leave(answer)
+    }
+
+    async fn twice<T: FromRedisValue>(&self, words: Words<'_>) -> Result<T, CacheError> {
+        self.enter()?;
+        let answer = match self.once(words).await {
+            Err(error) if is_broken(&error) || is_elsewhere(&error) => self.once(words).await,
+            answer => answer,
+        };
+        self.leave(answer)
+    }
+
+    async fn once<T: FromRedisValue>(&self, words: Words<'_>) -> Result<T, RedisError> {
+        let connection = self.wire.connection().await?;
+        let redis = &mut connection.clone();
+        let answer = match words {
+            Words::Command(cmd) => cmd.query_async(redis).await,
+            Words::Commands(commands) => commands.query_async(redis).await,
+            Words::Script(script) => script.invoke_async(redis).await,
+        };
+        if let Err(error) = &answer {
+            self.wire.watch(&connection, error).await;
+        }
+        answer
     }
 
     /// Passes while Redis answers, and for one caller per pause while it does not.

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 /// Where Redis is, and how long it is waited for.
 #[derive(Clone, Debug)]
 pub struct CacheOptions {
-    /// `redis://`, `rediss://` or `unix://`; may contain a password.
+    /// One server, Sentinels or a cluster; see [`servers`]. May contain a password.
     pub url: SecretString,
     /// First part of every key; `tokenfleet` by default. The same as that of the queues.
     pub prefix: String,

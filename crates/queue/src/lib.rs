@@ -134,7 +134,6 @@ mod push;
 mod queues;
 mod record;
 mod script;
-mod server;
 mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use redis::aio::MultiplexedConnection;
 use redis::{Arg, AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisError};
 use redis::{Pipeline, ServerErrorKind};
+use servers::{Server, slot_of};
 use tokio::sync::Mutex;
 
 use crate::script::Script;
-use crate::server::{Server, slot_of};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use redis::{Cmd, FromRedisValue, Value};
 use secrecy::ExposeSecret as _;
+use servers::Server;
 
 use crate::bus::Bus;
 use crate::consumer::{Consumer, ConsumerOptions};
@@ -15,7 +16,6 @@ use crate::link::Link;
 use crate::name::QueueName;
 use crate::record::Record;
 use crate::script::{Keys, Script};
-use crate::server::Server;
 use crate::settings::{ConnectOptions, QueueSettings};
 
 /// All queues on one Redis: one per process, cheap to clone.

@@ -14,7 +14,7 @@ pub struct ConnectOptions {
     /// `redis://`, `rediss://` (TLS) or `unix://`; may contain a password. Of Sentinels,
     /// `redis+sentinel://[USER:PASSWORD@]HOST[:26379],HOST…/SERVICE[/DB]` (the log-in is the
     /// master's); of a cluster, `redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT…`, each queue
-    /// being on one shard; `rediss+…` with TLS.
+    /// being on one shard; `rediss+…` with TLS. `redis-sentinel://` and `redis-cluster://` are the same.
     pub url: SecretString,
     /// First part of every key; `tokenfleet` by default. Without `{`, `}` and `:`.
     pub prefix: String,

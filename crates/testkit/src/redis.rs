@@ -71,6 +71,29 @@ impl RedisServer {
         Self::start_in(dir, arguments).await
     }
 
+    /// Starts a cluster of one, which keeps all slots.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisServer::start`].
+    pub async fn start_cluster() -> anyhow::Result<Self> {
+        let node = Self::start_with(&["--cluster-enabled", "yes"]).await?;
+        let mut redis = node.connection().await?;
+        let mut all = redis::cmd("CLUSTER");
+        all.arg("ADDSLOTSRANGE").arg(0).arg(16_383);
+        all.query_async::<()>(&mut redis).await?;
+        let began_at = Instant::now();
+        while began_at.elapsed() < START_TIMEOUT {
+            let mut info = redis::cmd("CLUSTER");
+            let info: String = info.arg("INFO").query_async(&mut redis).await?;
+            if info.contains("cluster_state:ok") {
+                return Ok(node);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        bail!("the cluster is not complete")
+    }
+
     /// Starts a Sentinel that watches a master under this name, alone.
     ///
     /// # Errors

@@ -14,3 +14,4 @@ mod marks;
 mod one_time;
 mod slips;
 mod support;
+mod topology;

@@ -24,15 +24,7 @@ async fn is(server: &RedisServer, words: &[&str], state: &str) -> bool {
 
 #[tokio::test]
 async fn a_cluster_keeps_each_queue_on_one_shard_and_takes_whole_scripts() {
-    let node = RedisServer::start_with(&["--cluster-enabled", "yes"])
-        .await
-        .unwrap();
-    let all = ["CLUSTER", "ADDSLOTSRANGE", "0", "16383"];
-    ask(&node, &all).await.unwrap();
-    until("the cluster is complete", || async {
-        is(&node, &["CLUSTER", "INFO"], "cluster_state:ok").await
-    })
-    .await;
+    let node = RedisServer::start_cluster().await.unwrap();
     let url = format!("redis+cluster://127.0.0.1:{}", node.port());
 
     // Without its data Redis would refuse a script whose keys lie in several slots.

@@ -1,5 +1,13 @@
-//! Which server to talk to: the one at an address, the master that Sentinels name, or the
-//! shard of a cluster that keeps a queue.
+//! Which Redis server to talk to: the one at an address, the master that Sentinels name, or the
+//! shard of a cluster that keeps a slot.
+//!
+//! | URL | [`Server`] |
+//! | --- | --- |
+//! | `redis://…`, `rediss://…` (TLS), `redis+unix:///PATH`, `unix:///PATH` | one server, whatever happens |
+//! | `redis+sentinel://[USER:PASSWORD@]HOST[:26379],HOST…/SERVICE[/DB]` | the master of a service; the log-in is the master's |
+//! | `redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT…` | a cluster; `redis-cluster://…` is the same |
+//!
+//! `rediss+sentinel://`, `rediss+cluster://` and `rediss-cluster://` with TLS.
 
 use redis::sentinel::{Sentinel, SentinelNodeConnectionInfo};
 use redis::{
@@ -13,14 +21,16 @@ const SLOTS: u16 = 16_384;
 /// A Redis as its URL names it. Sentinels and clusters are asked again with every connection
 /// that is opened, so that a failover is followed by whoever reconnects.
 #[derive(Clone)]
-pub(crate) enum Server {
+pub enum Server {
     /// One server, whatever happens.
     Fixed(Client),
     /// The master of a service.
     Sentinel {
         /// Any of which may be asked.
         sentinels: Vec<ConnectionInfo>,
+        /// The master's name there.
         service: String,
+        /// What is said to the master besides its address.
         master: SentinelNodeConnectionInfo,
     },
     /// Nodes of a cluster, any of which may be asked who keeps a slot.
@@ -39,10 +49,12 @@ impl std::fmt::Debug for Server {
 }
 
 impl Server {
-    /// Reads what [`ConnectOptions::url`](crate::ConnectOptions) describes; `None` if it is no such URL.
-    pub(crate) fn parse(url: &str) -> Option<Self> {
+    /// Reads a URL as the table above has them; `None` if it is no such URL.
+    #[must_use]
+    pub fn parse(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
-        let Some((base, kind)) = scheme.split_once('+').filter(|it| it.1 != "unix") else {
+        let parts = scheme.split_once(['+', '-']).filter(|it| it.1 != "unix");
+        let Some((base, kind)) = parts else {
             return Client::open(url).ok().map(Self::Fixed);
         };
         let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -60,10 +72,6 @@ impl Server {
             }
             ("redis" | "rediss", "sentinel") => {
                 let (service, db) = path.split_once('/').unwrap_or((path, "0"));
-                let with_port = |host: &str| match host.rsplit_once(':') {
-                    Some((_, port)) if port.parse::<u16>().is_ok() => host.to_owned(),
-                    _ => format!("{host}:26379"),
-                };
                 // What the URL says besides the hosts is said to the master.
                 let settings = node("master", db)?.redis_settings().clone();
                 let mut master =
@@ -71,12 +79,8 @@ impl Server {
                 if base == "rediss" {
                     master = master.set_tls_mode(TlsMode::Secure);
                 }
-                let sentinel = |host| {
-                    format!("{base}://{}", with_port(host))
-                        .into_connection_info()
-                        .ok()
-                };
-                let sentinels = hosts.map(sentinel).collect::<Option<_>>()?;
+                let sentinels = hosts.map(|host| sentinel(base, host));
+                let sentinels = sentinels.collect::<Option<_>>()?;
                 (!service.is_empty()).then_some(Self::Sentinel {
                     sentinels,
                     service: service.to_owned(),
@@ -87,13 +91,19 @@ impl Server {
         }
     }
 
-    /// Whether each queue may live on another server.
-    pub(crate) const fn is_cluster(&self) -> bool {
+    /// Whether each key may live on another server.
+    #[must_use]
+    pub const fn is_cluster(&self) -> bool {
         matches!(self, Self::Cluster(_))
     }
 
-    /// The server that keeps this slot at present; any, without a slot.
-    pub(crate) async fn client(&self, slot: Option<u16>) -> Result<Client, RedisError> {
+    /// The server that keeps this slot at present; any, without a slot. Who is no cluster has
+    /// only one. Bound the time: nodes and Sentinels that are away are asked one after the other.
+    ///
+    /// # Errors
+    ///
+    /// If no Sentinel names a master, or no node the keeper of the slot.
+    pub async fn client(&self, slot: Option<u16>) -> Result<Client, RedisError> {
         match self {
             Self::Fixed(client) => Ok(client.clone()),
             Self::Sentinel {
@@ -116,6 +126,15 @@ impl Server {
             }
         }
     }
+}
+
+/// A Sentinel; their port is known.
+fn sentinel(base: &str, host: &str) -> Option<ConnectionInfo> {
+    let has_port = host
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let port = if has_port { "" } else { ":26379" };
+    format!("{base}://{host}{port}").into_connection_info().ok()
 }
 
 /// The master that keeps a slot, as this node of its cluster knows it.
@@ -176,7 +195,8 @@ fn nowhere(why: &'static str) -> RedisError {
 
 /// The slot of a hash tag: CRC16 (XMODEM) modulo the number of slots, as the cluster's
 /// specification has it.
-pub(crate) fn slot_of(tag: &str) -> u16 {
+#[must_use]
+pub fn slot_of(tag: &str) -> u16 {
     let crc = tag.bytes().fold(0_u16, |crc, byte| {
         (0..8).fold(crc ^ u16::from(byte) << 8, |crc, _| {
             if crc & 0x8000 == 0 {
@@ -208,6 +228,7 @@ mod tests {
             ("redis+unix:///run/redis.sock", "Fixed"),
             ("redis+sentinel://:pw@a,b:26380/mymaster/2", "Sentinel"),
             ("rediss+cluster://user:pw@a:7000,b:7001", "Cluster"),
+            ("redis-cluster://a:7000,b:7001", "Cluster"),
         ];
         for (url, expected) in known {
             assert_eq!(kind(url).as_deref(), Some(expected), "{url}");
