@@ -35,6 +35,7 @@ mod tokens;
 mod trail;
 mod view;
 mod wait;
+mod watching;
 
 use std::future::IntoFuture as _;
 use std::net::SocketAddr;
@@ -57,6 +58,7 @@ use crate::accounts::Standings;
 use crate::reads::Reads;
 use crate::tenancy::Tenancy;
 use crate::tokens::Flights;
+use crate::watching::Watchers;
 
 pub use access::Right;
 pub use accounts::Accounts;
@@ -156,6 +158,7 @@ pub(crate) struct Shared {
     pub(crate) stopping: CancellationToken,
     standings: Standings,
     tenancy: Tenancy,
+    watchers: Watchers,
 }
 
 impl App {
@@ -167,11 +170,18 @@ impl App {
             stopping,
             standings: Standings::default(),
             tenancy: Tenancy::default(),
+            watchers: Watchers::default(),
         }))
     }
 
-    /// Every queue: one per provider, and that of the sweeps.
+    /// Every queue: one per provider, that of the sweeps, and that of the visits to webhooks.
     pub(crate) fn queue_names(&self) -> impl Iterator<Item = QueueName> {
+        self.job_queue_names().chain([jobs::webhook_queue()])
+    }
+
+    /// The queues whose jobs are listed without being asked for by name: a visit to a webhook
+    /// comes with every event, and would push the refreshes out of what is kept.
+    pub(crate) fn job_queue_names(&self) -> impl Iterator<Item = QueueName> {
         self.refresh_queue_names().chain([jobs::sweep_queue()])
     }
 
@@ -198,6 +208,11 @@ impl App {
     /// Who read which token how often.
     pub(crate) fn reads(&self) -> &Reads {
         &self.0.reads
+    }
+
+    /// Those who watch what happens in the queues.
+    pub(crate) fn watchers(&self) -> &Watchers {
+        &self.0.watchers
     }
 
     /// Fires when the process ends: who waits for a job answers 202 at once.

@@ -148,6 +148,12 @@ impl Table {
         self
     }
 
+    /// The answer of the last row is a stream of Server-Sent Events, such as this one.
+    pub(crate) fn streams(mut self, example: &'static str) -> Self {
+        self.last().streams(example);
+        self
+    }
+
     /// A problem of the last row beside those that its types tell of, and when it comes.
     pub(crate) fn refuses(mut self, status: StatusCode, when: &'static str) -> Self {
         self.last().refuses(status, when);

@@ -106,6 +106,12 @@ impl Operation {
             .push(Box::new(move |sketch| sketch.problem(status, Some(when))));
     }
 
+    /// An answer that is a stream of events, such as this one.
+    pub(crate) fn streams(&mut self, example: &'static str) {
+        self.draw
+            .push(Box::new(move |sketch| sketch.stream(example)));
+    }
+
     /// An answer of another kind than JSON.
     pub(crate) fn shows(&mut self, status: StatusCode, media_type: Option<&'static str>) {
         self.draw

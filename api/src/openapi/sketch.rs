@@ -147,6 +147,15 @@ impl<'a> Sketch<'a> {
         self.responses.insert(status.as_u16(), response);
     }
 
+    /// An answer that is a stream of events.
+    pub(crate) fn stream(&mut self, example: &str) {
+        const EVENTS: &str = "text/event-stream";
+        self.other(StatusCode::OK, Some(EVENTS));
+        if let Some(response) = self.responses.get_mut(&StatusCode::OK.as_u16()) {
+            response["content"][EVENTS]["example"] = json!(example);
+        }
+    }
+
     /// A header that an answer carries.
     pub(crate) fn answer_header(&mut self, status: StatusCode, name: &str, description: &str) {
         if let Some(response) = self.responses.get_mut(&status.as_u16()) {

@@ -9,16 +9,15 @@ use domain::Name;
 use queue::{JobState, PromoteOutcome};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use store::Tenant;
 
-use super::job_list::{find_channel, known_state};
+use super::job_list::{find_channel, known_state, queues_of};
 use super::job_pages::{self, Listing};
 use super::jobs;
 use crate::App;
-use crate::extract::{InTenant, Job, OnJob, OptionalInput, load_job, present};
+use crate::extract::{InTenant, Job, OnJob, OptionalInput, Params, load_job, present};
 use crate::problem::Problem;
 
-/// Jobs of one call; who has more calls again.
+/// Jobs of one call; who has more calls again with the cursor of the answer.
 const MOST: usize = 200;
 
 /// Which jobs, and whether to change them at all; `S` says in which states.
@@ -34,6 +33,10 @@ pub(super) struct Selection<S> {
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "Name", example = &"channel_123")]
     channel: Option<String>,
+    /// Those in this queue; all but visits to webhooks if it is not given.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "String", example = &"refresh:tiktok")]
+    queue: Option<String>,
     /// Only count them.
     #[serde(default)]
     dry_run: bool,
@@ -41,11 +44,20 @@ pub(super) struct Selection<S> {
     states: PhantomData<S>,
 }
 
+/// Where to go on.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BulkQuery {
+    /// The `next_cursor` of the call before.
+    cursor: Option<String>,
+}
+
 impl<S> Default for Selection<S> {
     fn default() -> Self {
         Self {
             state: None,
             channel: None,
+            queue: None,
             dry_run: false,
             states: PhantomData,
         }
@@ -108,8 +120,8 @@ pub(super) struct BulkView {
     changed: usize,
     /// Those that were in no state for it by then.
     refused: usize,
-    /// There are more than these.
-    more: bool,
+    /// There may be more; the next call with the same selection goes on from here.
+    next_cursor: Option<String>,
     dry_run: bool,
 }
 
@@ -145,33 +157,36 @@ pub(super) async fn promote(
 pub(super) async fn cancel_all(
     app: State<App>,
     tenant: InTenant,
+    Params(query): Params<BulkQuery>,
     selection: OptionalInput<Selection<Cancellable>>,
 ) -> Result<Json<BulkView>, Problem> {
-    change_all(Change::Cancel, app, tenant, selection).await
+    change_all(Change::Cancel, (app, tenant), query, selection).await
 }
 
 /// Does the work of those that failed again.
 pub(super) async fn retry_all(
     app: State<App>,
     tenant: InTenant,
+    Params(query): Params<BulkQuery>,
     selection: OptionalInput<Selection<Retriable>>,
 ) -> Result<Json<BulkView>, Problem> {
-    change_all(Change::Retry, app, tenant, selection).await
+    change_all(Change::Retry, (app, tenant), query, selection).await
 }
 
 /// Moves those that are delayed to now.
 pub(super) async fn promote_all(
     app: State<App>,
     tenant: InTenant,
+    Params(query): Params<BulkQuery>,
     selection: OptionalInput<Selection<Promotable>>,
 ) -> Result<Json<BulkView>, Problem> {
-    change_all(Change::Promote, app, tenant, selection).await
+    change_all(Change::Promote, (app, tenant), query, selection).await
 }
 
 async fn change_all<S: States>(
     change: Change,
-    State(app): State<App>,
-    InTenant(tenant): InTenant,
+    (State(app), InTenant(tenant)): (State<App>, InTenant),
+    query: BulkQuery,
     OptionalInput(selection): OptionalInput<Selection<S>>,
 ) -> Result<Json<BulkView>, Problem> {
     let states = match &selection.state {
@@ -186,12 +201,26 @@ async fn change_all<S: States>(
             vec![state]
         }
     };
-    let (ids, more) = select(&app, &tenant, &states, selection.channel.as_deref()).await?;
+    let channel = match &selection.channel {
+        Some(id) => Some(find_channel(&app, tenant.uid, id).await?),
+        None => None,
+    };
+    let queues = queues_of(&app, selection.queue.as_deref(), channel.as_ref())?;
+    let key = channel.map(|it| ::jobs::refresh_key(it.uid));
+    let of_state = |state| Listing {
+        tenant: Some(tenant.uid.to_string()),
+        state: Some(state),
+        key: key.clone(),
+        queues: queues.clone(),
+        limit: MOST,
+    };
+    let listings: Vec<Listing> = states.into_iter().map(of_state).collect();
+    let (ids, next_cursor) = select(&app, listings, query.cursor.as_deref()).await?;
     let mut answer = BulkView {
         matched: ids.len(),
         changed: 0,
         refused: 0,
-        more,
+        next_cursor,
         dry_run: selection.dry_run,
     };
     if selection.dry_run {
@@ -212,35 +241,33 @@ async fn change_all<S: States>(
     Ok(Json(answer))
 }
 
+/// The ids of the next jobs, state by state; the cursor names the state and the place in its list.
+/// What is changed meanwhile leaves its place, and nobody else's moves.
 async fn select(
     app: &App,
-    tenant: &Tenant,
-    states: &[JobState],
-    channel: Option<&str>,
-) -> Result<(Vec<String>, bool), Problem> {
-    let channel = match channel {
-        Some(id) => Some(find_channel(app, tenant.uid, id).await?),
-        None => None,
-    };
-    let (mut ids, mut more) = (Vec::new(), false);
-    for state in states {
-        let listing = Listing {
-            tenant: Some(tenant.uid.to_string()),
-            state: Some(*state),
-            key: channel.as_ref().map(|it| ::jobs::refresh_key(it.uid)),
-            queues: match &channel {
-                Some(channel) => vec![::jobs::refresh_queue(&channel.provider)],
-                None => app.queue_names().collect(),
-            },
-            limit: MOST,
-        };
-        let page = job_pages::fill(app, &listing, None).await?;
-        more |= page.next_cursor().is_some();
-        ids.extend(page.jobs.iter().map(|job| job.id.to_string()));
+    listings: Vec<Listing>,
+    cursor: Option<&str>,
+) -> Result<(Vec<String>, Option<String>), Problem> {
+    let (mut skipped, mut inner) = (0, None);
+    if let Some(cursor) = cursor {
+        let (word, place) = cursor.split_once('.').ok_or_else(job_pages::bad_cursor)?;
+        let here = listings.iter().position(|it| it.state_word() == word);
+        skipped = here.ok_or_else(job_pages::bad_cursor)?;
+        inner = Some(place.to_owned()).filter(|place| !place.is_empty());
     }
-    more |= ids.len() > MOST;
-    ids.truncate(MOST);
-    Ok((ids, more))
+    let mut ids = Vec::new();
+    for mut listing in listings.into_iter().skip(skipped) {
+        if ids.len() == MOST {
+            return Ok((ids, Some(format!("{}.", listing.state_word()))));
+        }
+        listing.limit = MOST - ids.len();
+        let page = job_pages::fill(app, &listing, inner.take().as_deref()).await?;
+        ids.extend(page.jobs.iter().map(|job| job.id.to_string()));
+        if let Some(place) = page.next_cursor() {
+            return Ok((ids, Some(format!("{}.{place}", listing.state_word()))));
+        }
+    }
+    Ok((ids, None))
 }
 
 async fn change_one(app: &App, change: Change, job: Job) -> Result<(), Problem> {

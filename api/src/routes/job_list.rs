@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::extract::State;
 use domain::{ChannelUid, Name, TenantUid};
-use queue::{JobState, JobView};
+use queue::{JobState, JobView, QueueName};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use store::Channel;
@@ -28,6 +28,8 @@ pub(super) struct TenantQuery {
     /// Those of the channel with this id.
     #[schemars(with = "Option<Name>")]
     channel: Option<String>,
+    /// Those in this queue; all but visits to webhooks if it is not given.
+    queue: Option<String>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
     /// Items of a page; 50 if it is not given.
@@ -42,6 +44,8 @@ pub(super) struct PlatformQuery {
     /// Those in this state.
     #[schemars(extend("enum" = JobState::ALL.map(JobState::as_str)))]
     state: Option<String>,
+    /// Those in this queue; all but visits to webhooks if it is not given.
+    queue: Option<String>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
     /// Items of a page; 50 if it is not given.
@@ -63,10 +67,7 @@ pub(super) async fn of_tenant(
         tenant: Some(tenant.uid.to_string()),
         state: query.state.as_deref().map(known_state).transpose()?,
         key: channel.as_ref().map(|it| jobs::refresh_key(it.uid)),
-        queues: match &channel {
-            Some(channel) => vec![jobs::refresh_queue(&channel.provider)],
-            None => app.queue_names().collect(),
-        },
+        queues: queues_of(&app, query.queue.as_deref(), channel.as_ref())?,
         limit: page_limit(query.limit)? as usize,
     };
     let page = job_pages::fill(&app, &listing, query.cursor.as_deref()).await?;
@@ -82,11 +83,25 @@ pub(super) async fn of_platform(
         tenant: None,
         state: query.state.as_deref().map(known_state).transpose()?,
         key: None,
-        queues: app.queue_names().collect(),
+        queues: queues_of(&app, query.queue.as_deref(), None)?,
         limit: page_limit(query.limit)? as usize,
     };
     let page = job_pages::fill(&app, &listing, query.cursor.as_deref()).await?;
     view(&app, page).await
+}
+
+/// The queues to look into: the one that is asked for, else that of the channel, else all
+/// whose jobs are listed.
+pub(super) fn queues_of(
+    app: &App,
+    word: Option<&str>,
+    channel: Option<&Channel>,
+) -> Result<Vec<QueueName>, Problem> {
+    Ok(match (word, channel) {
+        (Some(word), _) => vec![known_queue(app, word)?],
+        (None, Some(channel)) => vec![jobs::refresh_queue(&channel.provider)],
+        (None, None) => app.job_queue_names().collect(),
+    })
 }
 
 pub(super) async fn find_channel(
@@ -97,6 +112,12 @@ pub(super) async fn find_channel(
     let missing = || Problem::not_found("channel");
     let name: Name = id.parse().map_err(|_| missing())?;
     app.store.channel(tenant, &name).await?.ok_or_else(missing)
+}
+
+/// The queue of this name, if anything is ever pushed to it.
+pub(super) fn known_queue(app: &App, word: &str) -> Result<QueueName, Problem> {
+    let known = app.queue_names().find(|it| it.as_str() == word);
+    known.ok_or_else(|| Problem::not_found("queue"))
 }
 
 pub(super) fn known_state(word: &str) -> Result<JobState, Problem> {

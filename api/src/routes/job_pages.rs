@@ -71,6 +71,11 @@ impl Listing {
             .collect()
     }
 
+    /// The one state that is wanted, as a word; empty for any.
+    pub(super) fn state_word(&self) -> &'static str {
+        self.state.map_or("", JobState::as_str)
+    }
+
     fn wants(&self, state: JobState) -> bool {
         self.state.is_none_or(|wanted| wanted == state)
     }
@@ -229,6 +234,7 @@ fn encode(place: &Place) -> String {
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(place).expect("texts and numbers are JSON"))
 }
 
-fn bad_cursor() -> Problem {
+/// A cursor that no page brought.
+pub(super) fn bad_cursor() -> Problem {
     Problem::invalid_field("cursor", "must be the next_cursor of a page of this list")
 }

@@ -130,8 +130,8 @@ pub(super) async fn retry_one(app: &App, job: &Job) -> Result<JobId, Problem> {
         let detail = format!("Only a failed or cancelled job can be retried; this one is {state}.");
         return Err(Problem::conflict(code, detail));
     }
-    if job.id.queue == jobs::sweep_queue() {
-        return sweep_again(app, job).await;
+    if [jobs::sweep_queue(), jobs::webhook_queue()].contains(&job.id.queue) {
+        return run_again(app, job).await;
     }
     let channel = job.channel.as_ref();
     let channel = channel.ok_or_else(|| Problem::not_found("channel"))?;
@@ -139,8 +139,8 @@ pub(super) async fn retry_one(app: &App, job: &Job) -> Result<JobId, Problem> {
     dispatch::one(app, channel, Wish::Now).await
 }
 
-/// A sweep has no history of its own, so the same job runs again.
-async fn sweep_again(app: &App, job: &Job) -> Result<JobId, Problem> {
+/// A sweep, like a visit to a webhook, has no history of its own, so the same job runs again.
+async fn run_again(app: &App, job: &Job) -> Result<JobId, Problem> {
     match app.queues.queue(&job.id.queue).retry(&job.id).await? {
         RetryOutcome::Requeued(id) | RetryOutcome::Merged(id) => Ok(id),
         RetryOutcome::NotFailed(state) => Err(has_ended(state)),

@@ -16,6 +16,7 @@ mod figures;
 pub(crate) mod imports;
 mod invitations;
 mod job_bulk;
+mod job_events;
 mod job_list;
 mod job_pages;
 mod job_view;
@@ -25,6 +26,7 @@ mod new_accounts;
 mod one_time;
 mod people;
 mod probes;
+mod queue_purge;
 mod queues;
 mod refresh;
 mod register;
@@ -397,6 +399,8 @@ fn of_jobs() -> Table {
     const CANCEL_ALL: &str = "/tenants/{tenant}/jobs/cancel";
     const RETRY_ALL: &str = "/tenants/{tenant}/jobs/retry";
     const PROMOTE_ALL: &str = "/tenants/{tenant}/jobs/promote";
+    const EVENTS_OF_TENANT: &str = "/tenants/{tenant}/jobs/events";
+    const NO_QUEUE: &str = "There is no such queue.";
     const CANCELLED: Option<&str> = Some("job.cancel");
     const CANCELLED_ALL: Option<&str> = Some("job.cancel_all");
     const RETRIED: Option<&str> = Some("job.retry");
@@ -411,8 +415,16 @@ fn of_jobs() -> Table {
         .says("Counts the refresh jobs of a tenant by state.")
         .get("/jobs", Platform, job_list::of_platform)
         .says("Lists the jobs of all tenants.")
+        .refuses(StatusCode::NOT_FOUND, NO_QUEUE)
         .get("/jobs/status", Platform, figures::of_platform)
         .says("Counts the refresh jobs of all tenants by state.")
+        .get(EVENTS_OF_TENANT, ReadJobs, job_events::of_tenant)
+        .says("Tells what happens to the jobs of a tenant, as it happens (Server-Sent Events).")
+        .streams(job_events::EXAMPLE)
+        .get("/jobs/events", Platform, job_events::of_platform)
+        .says("Tells what happens to the jobs of all tenants, as it happens (Server-Sent Events).")
+        .refuses(StatusCode::NOT_FOUND, NO_QUEUE)
+        .streams(job_events::EXAMPLE)
         .get("/jobs/{job}", ReadJobs, jobs::show)
         .says("Shows a job with its attempts.")
         .delete("/jobs/{job}", WriteJobs, CANCELLED, jobs::cancel)
@@ -494,4 +506,6 @@ fn of_queues() -> Table {
         .says("Changes the limits of a tenant in a queue.")
         .post("/{queue}/heal", Platform, Some("queue.heal"), queues::heal)
         .says("Looks a queue over for damage, and mends it.")
+        .post("/{queue}/purge", Platform, None, queue_purge::purge)
+        .says("Removes jobs of a queue without a trace; what is due comes back.")
 }

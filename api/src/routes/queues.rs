@@ -9,6 +9,7 @@ use queue::{InvalidLimits, LimitError, Limits, Queue, Rate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::job_list::known_queue;
 use crate::App;
 use crate::extract::{InTenant, Input, Whole, present};
 use crate::problem::Problem;
@@ -152,10 +153,8 @@ pub(super) async fn heal(
 }
 
 /// A queue is there if something is ever pushed to it, not if its name is well formed.
-fn named(app: &App, name: &str) -> Result<Queue, Problem> {
-    let known = app.queue_names().find(|it| it.as_str() == name);
-    let known = known.ok_or_else(|| Problem::not_found("queue"))?;
-    Ok(app.queues.queue(&known))
+pub(super) fn named(app: &App, name: &str) -> Result<Queue, Problem> {
+    Ok(app.queues.queue(&known_queue(app, name)?))
 }
 
 async fn view(queue: &Queue) -> Result<QueueView, Problem> {

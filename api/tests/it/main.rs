@@ -31,5 +31,6 @@ mod tenants;
 mod tokens;
 mod users;
 mod visitor;
+mod watching;
 mod webhooks;
 mod world;

@@ -1,5 +1,6 @@
 //! The queues over HTTP, and all jobs of a tenant that match.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::Database;
 
@@ -14,6 +15,9 @@ testkit::each_database!(
     all_delayed_jobs_of_a_tenant_are_cancelled_and_a_dry_run_counts_them,
     failed_jobs_that_only_a_person_can_mend_are_not_retried,
     a_delayed_job_is_promoted,
+    a_purge_removes_what_matches_and_what_is_due_comes_back,
+    a_purge_that_makes_no_sense_is_refused,
+    every_queue_is_listed_and_jobs_are_found_by_queue,
 );
 
 const QUEUE: &str = "/api/v1/queues/refresh:tiktok";
@@ -112,7 +116,7 @@ async fn all_delayed_jobs_of_a_tenant_are_cancelled_and_a_dry_run_counts_them(da
     let rest = cancel(json!({})).await;
 
     let answer = |matched, changed, dry_run| {
-        json!({ "matched": matched, "changed": changed, "refused": 0, "more": false,
+        json!({ "matched": matched, "changed": changed, "refused": 0, "next_cursor": null,
             "dry_run": dry_run })
     };
     assert_eq!(dry, answer(3, 0, true));
@@ -139,10 +143,14 @@ async fn failed_jobs_that_only_a_person_can_mend_are_not_retried(database: Datab
     let retried = world.post_json(&retry, json!({})).await.json();
     let wrong = world.post_json(&retry, json!({ "state": "waiting" })).await;
 
-    let expected = json!({ "matched": 1, "changed": 0, "refused": 1, "more": false,
+    let expected = json!({ "matched": 1, "changed": 0, "refused": 1, "next_cursor": null,
         "dry_run": false });
     assert_eq!(retried, expected);
     assert_eq!(wrong.problem(), problem(422, "invalid_input", &["state"]));
+    for cursor in ["x", "waiting.x", "failed.x"] {
+        let wrong = world.post(&format!("{retry}?cursor={cursor}")).await;
+        assert_eq!(wrong.problem(), problem(422, "invalid_input", &["cursor"]));
+    }
 }
 
 async fn a_delayed_job_is_promoted(database: Database) {
@@ -158,4 +166,101 @@ async fn a_delayed_job_is_promoted(database: Database) {
     let waiting = json!({ "job_id": job, "state": "waiting" });
     assert_eq!((promoted.status, promoted.json()), (200, waiting.clone()));
     assert_eq!(again.json(), waiting);
+}
+
+async fn a_purge_removes_what_matches_and_what_is_due_comes_back(database: Database) {
+    let world = World::start(database).await;
+    let (tenant, other) = (world.tenant("t1").await, world.tenant("t2").await);
+    world.tiktok(&other, "theirs", 90_000).await;
+    let theirs = "/api/v1/tenants/t2/channels/theirs/refresh/schedule";
+    world
+        .post_json(theirs, json!({ "delay_minutes": 30 }))
+        .await;
+    let mut jobs = Vec::new();
+    for channel in ["a", "b"] {
+        world.tiktok(&tenant, channel, 90_000).await;
+        jobs.push(refresh_later(&world, channel).await);
+    }
+    let purge = async |body| {
+        let answer = world.post_json(&format!("{QUEUE}/purge"), body).await;
+        answer.json()
+    };
+    let left = async || world.get(QUEUE).await.json()["delayed"].clone();
+
+    let dry = purge(json!({ "state": "delayed", "dry_run": true })).await;
+    let after_dry = left().await;
+    let running = purge(json!({ "state": "active" })).await;
+    let own = purge(json!({ "tenant_id": "t1" })).await;
+    let after_own = left().await;
+    let rest = purge(json!({})).await;
+
+    let answer = |matched, removed, dry_run| {
+        json!({ "matched": matched, "removed": removed, "running": 0, "more": false,
+            "dry_run": dry_run })
+    };
+    assert_eq!((dry, after_dry), (answer(3, 0, true), json!(3)));
+    assert_eq!(running, answer(0, 0, false));
+    assert_eq!((own, after_own), (answer(2, 2, false), json!(1)));
+    assert_eq!((rest, left().await), (answer(1, 1, false), json!(0)));
+    // The wish stands on the row, and is handed out at its time.
+    for job in jobs {
+        let shown = world.get(&format!("/api/v1/jobs/{job}")).await.json();
+        assert_eq!(shown["state"], "delayed");
+    }
+    let lines = world.get("/api/v1/audit?action=queue.purge").await.json();
+    let line = &lines["items"][1];
+    assert_eq!(lines["items"].as_array().unwrap().len(), 3, "{lines}");
+    assert_eq!(line["target"], "queues/refresh:tiktok");
+    assert_eq!(line["tenant_id"], "t1");
+    let details = json!({ "state": null, "tenant_id": "t1", "removed": 2, "running": 0 });
+    assert_eq!(line["details"], details);
+}
+
+async fn a_purge_that_makes_no_sense_is_refused(database: Database) {
+    let world = World::start(database).await;
+    let path = format!("{QUEUE}/purge");
+    let refused = async |body: Value| world.post_json(&path, body).await.problem();
+
+    let unsaid = world.request(Method::POST, &path).send().await.unwrap();
+    let nobody = world
+        .post_json("/api/v1/queues/refresh:nobody/purge", json!({}))
+        .await;
+
+    assert_eq!(unsaid.status(), 415);
+    assert_eq!(nobody.problem(), problem(404, "not_found", &[]));
+    let missing = problem(404, "not_found", &[]);
+    assert_eq!(refused(json!({ "tenant_id": "t9" })).await, missing);
+    let invalid = |field: &str| problem(422, "invalid_input", &[field]);
+    assert_eq!(refused(json!({ "state": "lost" })).await, invalid("state"));
+    assert_eq!(refused(json!({ "all": true })).await, invalid("all"));
+}
+
+async fn every_queue_is_listed_and_jobs_are_found_by_queue(database: Database) {
+    let world = World::start(database).await;
+    let tenant = world.tenant("t1").await;
+    world.tiktok(&tenant, "a", 90_000).await;
+    let job = refresh_later(&world, "a").await;
+    let listed = async |path: &str| {
+        let page = world.get(path).await.json();
+        let items = page["items"].as_array().unwrap().iter();
+        items.map(|it| it["id"].clone()).collect::<Vec<_>>()
+    };
+
+    let queues = world.get("/api/v1/queues").await.json();
+    let queues = queues["items"].as_array().unwrap().iter();
+    let names: Vec<&str> = queues.map(|it| it["queue"].as_str().unwrap()).collect();
+
+    for name in ["refresh:tiktok", "refresh:facturify", "sweep", "webhook"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    for jobs in [JOBS, "/api/v1/jobs"] {
+        let of = |queue: &str| format!("{jobs}?queue={queue}");
+        assert_eq!(listed(&of("refresh:tiktok")).await, [json!(job)]);
+        assert_eq!(listed(&of("webhook")).await, [] as [Value; 0]);
+        let unknown = world.get(&of("refresh:nobody")).await;
+        assert_eq!(unknown.problem(), problem(404, "not_found", &[]));
+    }
+    let cancel = json!({ "queue": "sweep", "dry_run": true });
+    let none = world.post_json(&format!("{JOBS}/cancel"), cancel).await;
+    assert_eq!(none.json()["matched"], 0);
 }

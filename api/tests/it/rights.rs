@@ -1,5 +1,7 @@
 //! "Who may do what": every address with every kind of caller, generated from the table.
 
+use std::collections::BTreeMap;
+
 use api::{Address, Right};
 use domain::{Role, Scope};
 use reqwest::Method;
@@ -7,7 +9,8 @@ use serde_json::{Value, json};
 use testkit::Database;
 
 use crate::people::{Person, text};
-use crate::world::{Answer, World, problem, send};
+use crate::visitor::Counter;
+use crate::world::{Answer, World, problem, reveal, send};
 
 testkit::each_database!(
     without_a_token_every_address_that_needs_one_answers_401,
@@ -147,26 +150,31 @@ async fn a_scope_that_does_not_bring_the_right_answers_403(database: Database) {
 }
 
 async fn everything_of_another_tenant_answers_404_and_stays_as_it_is(database: Database) {
-    let world = World::start(database).await;
-    let theirs = Estate::build(&world, "theirs").await;
+    let Counter { world, .. } = &Counter::open(database).await;
+    let theirs = Estate::build(world, "theirs").await;
+    let links = "/api/v1/tenants/theirs/connect-links";
+    let link = world.request(Method::POST, links);
+    let made = reveal(link.json(&json!({"provider": "tiktok"}))).await;
+    assert_eq!(made.status, 201, "{}", made.text);
     world.tenant("ours").await;
     let owner = world.member("ours", "owner").await;
     let viewer = world.member("ours", "viewer").await;
     let (_, program) = world.service_token("ours", &["admin"]).await;
-    let before = everything(&world, &theirs).await;
+    let before = everything(world, &theirs).await;
 
     for (address, _) in guarded().filter(|(address, _)| names_something(address)) {
         let path = theirs.path(&address);
         for token in [&owner.access, &viewer.access, &program] {
-            let answer = ask(&world, token, &address, &path).await;
+            let answer = ask(world, token, &address, &path).await;
 
             let told = format!("{} {path}: {}", address.method, answer.text);
             assert_eq!(answer.problem(), problem(404, "not_found", &[]), "{told}");
         }
     }
 
-    assert_eq!(everything(&world, &theirs).await, before);
-    not_named_either(&world, &owner).await;
+    assert_eq!(connect_links(world).await.len(), 1);
+    assert_eq!(everything(world, &theirs).await, before);
+    not_named_either(world, &owner).await;
 }
 
 /// What a tenant looks like to the platform.
@@ -187,7 +195,22 @@ async fn everything(world: &World, estate: &Estate) -> Value {
     }
     let path = format!("/api/v1/service-tokens?tenant_id={}", estate.tenant);
     all.push(world.get(&path).await.json());
+    all.push(json!(connect_links(world).await));
     json!(all)
+}
+
+/// Every connect link that can be opened, with what it stands for: one that somebody else
+/// opened, or made, would show. They are in Redis alone.
+async fn connect_links(world: &World) -> BTreeMap<String, String> {
+    let mut connection = world.redis.connection().await.unwrap();
+    let keys = redis::cmd("KEYS").arg("*:once:connect:*").to_owned();
+    let keys: Vec<String> = keys.query_async(&mut connection).await.unwrap();
+    let mut links = BTreeMap::new();
+    for key in keys {
+        let read = redis::cmd("GET").arg(&key).to_owned();
+        links.insert(key, read.query_async(&mut connection).await.unwrap());
+    }
+    links
 }
 
 /// Addresses that take a tenant as an argument.

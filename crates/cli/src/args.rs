@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use config::{LoadOptions, Loaded, Override, Settings};
 
 use crate::commands::{
-    api, channel, config_check, demo, doctor, job, keys, login, migrate, queue, schedule,
+    api, breaker, channel, config_check, demo, doctor, job, keys, login, migrate, queue, schedule,
     scheduler, service_token, simulate, stats, tenant, token, up, user, webhook, worker,
 };
 
@@ -80,8 +80,10 @@ pub(crate) enum Command {
     Schedule(schedule::Args),
     /// Jobs
     Job(job::Args),
-    /// The queues: pause, limits, healing
+    /// The queues: pause, limits, purging, healing
     Queue(queue::Args),
+    /// Apps of providers that are left alone while they are in trouble
+    Breaker(breaker::Args),
     /// Job counts and refresh statistics
     Stats(stats::Args),
     /// People of a tenant

@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod api;
+pub(crate) mod breaker;
 pub(crate) mod channel;
 pub(crate) mod config_check;
 pub(crate) mod demo;

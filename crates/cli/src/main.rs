@@ -88,6 +88,7 @@ async fn run(global: Global, command: Command) -> anyhow::Result<ExitCode> {
         Command::User(args) => commands::user::run(&global, args).await,
         Command::ServiceToken(args) => commands::service_token::run(&global, args).await,
         Command::Token(args) => commands::token::run(args),
+        Command::Breaker(args) => commands::breaker::run(&global, args).await,
         Command::Webhook(args) => commands::webhook::run(&global, args).await,
     }
 }

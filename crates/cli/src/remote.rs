@@ -7,7 +7,7 @@ mod target;
 use std::path::PathBuf;
 
 use anyhow::bail;
-use client::{Call, Client, FixedToken, Session};
+use client::{Call, Client, ClientError, Events, FixedToken, Session};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -151,21 +151,47 @@ impl Remote {
         self.guarded(self.client.server().call(call, None)).await
     }
 
-    /// Waits for an answer. Ctrl-C ends the program, but not in the middle of a refresh: the
-    /// saved refresh token would be spent, and the next one lost.
+    /// Opens a stream of events.
+    ///
+    /// # Errors
+    ///
+    /// As [`Remote::get`].
+    pub(crate) async fn events(&self, call: &Call) -> anyhow::Result<Events> {
+        self.guarded(self.client.events(call)).await
+    }
+
+    /// The same for who tries again after some errors.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`]; [`Remote::told`] makes a message of it.
+    pub(crate) async fn try_events(&self, call: &Call) -> Result<Events, ClientError> {
+        self.or_interrupted(self.client.events(call)).await
+    }
+
+    /// Waits for an answer, as [`Remote::or_interrupted`] does.
     ///
     /// # Errors
     ///
     /// As [`Remote::get`].
     pub(crate) async fn guarded<T>(
         &self,
-        call: impl Future<Output = Result<T, client::ClientError>>,
+        call: impl Future<Output = Result<T, ClientError>>,
     ) -> anyhow::Result<T> {
+        let answer = self.or_interrupted(call).await;
+        answer.map_err(|error| self.told(error))
+    }
+
+    /// What an error is to a person who called this server.
+    pub(crate) fn told(&self, error: ClientError) -> anyhow::Error {
+        answer::told(error, self.client.server().address(), &self.right)
+    }
+
+    /// Waits for something. Ctrl-C ends the program, but not in the middle of a refresh: the
+    /// saved refresh token would be spent, and the next one lost.
+    pub(crate) async fn or_interrupted<T>(&self, waiting: impl Future<Output = T>) -> T {
         tokio::select! {
-            answer = call => {
-                let address = self.client.server().address();
-                answer.map_err(|error| answer::told(error, address, &self.right))
-            }
+            outcome = waiting => outcome,
             Ok(()) = tokio::signal::ctrl_c(), if self.session.is_some() => {
                 if let Some(session) = &self.session {
                     session.settled().await;

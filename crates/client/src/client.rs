@@ -1,12 +1,16 @@
 //! A server and the right to talk to it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::server::Answer;
-use crate::{Bearer, Call, ClientError, Server};
+use crate::{Bearer, Call, ClientError, Events, Server};
+
+/// Longer than any stream of events lasts; whether one lives is seen by what it says.
+const FOREVER: Duration = Duration::from_hours(24);
 
 /// Calls with the tokens of a [`Bearer`]. Clones share connections and tokens.
 ///
@@ -46,11 +50,31 @@ impl Client {
         self.server.decode(&self.answer(call).await?)
     }
 
+    /// Opens a stream of events, such as `/api/v1/jobs/events`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::call`].
+    pub async fn events(&self, call: &Call) -> Result<Events, ClientError> {
+        let response = self.open(call, Some(FOREVER)).await?;
+        Ok(Events::new(self.server.clone(), response))
+    }
+
     async fn answer(&self, call: &Call) -> Result<Answer, ClientError> {
+        let response = self.open(call, None).await?;
+        self.server.read(response).await
+    }
+
+    /// The head of a success, whose body is to be read.
+    async fn open(
+        &self,
+        call: &Call,
+        timeout: Option<Duration>,
+    ) -> Result<reqwest::Response, ClientError> {
         let token = self.bearer.token().await?;
-        match self.server.answer(call, Some(&token)).await {
+        match self.server.open(call, Some(&token), timeout).await {
             Err(error) if error.is_unauthorized() => match self.bearer.instead_of(&token).await? {
-                Some(other) => self.server.answer(call, Some(&other)).await,
+                Some(other) => self.server.open(call, Some(&other), timeout).await,
                 None => Err(error),
             },
             other => other,

@@ -19,6 +19,12 @@ pub enum ClientError {
         #[source]
         source: Arc<reqwest::Error>,
     },
+    /// A stream of events on which nothing was heard for too long.
+    #[error("{server} has fallen silent")]
+    Silent {
+        /// The server's address.
+        server: String,
+    },
     /// The server's own word.
     #[error("{0}")]
     Refused(Box<Problem>),
@@ -75,7 +81,7 @@ impl ClientError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Interrupted => true,
+            Self::Unreachable { .. } | Self::Silent { .. } | Self::Interrupted => true,
             Self::Refused(problem) => problem.status == 429 || problem.status >= 500,
             Self::Unreadable { status, .. } => *status >= 500,
             Self::LogInAgain { .. }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, Request};
+use reqwest::{Method, Request, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -161,6 +161,20 @@ impl Server {
         self.send(self.request(call, token)?).await
     }
 
+    /// The head of a success, whose body is to be read within `timeout`, if it is given.
+    pub(crate) async fn open(
+        &self,
+        call: &Call,
+        token: Option<&SecretString>,
+        timeout: Option<Duration>,
+    ) -> Result<Response, ClientError> {
+        let mut request = self.request(call, token)?;
+        if timeout.is_some() {
+            *request.timeout_mut() = timeout;
+        }
+        self.exchange(request).await
+    }
+
     /// An answer as JSON; `null` if it is empty.
     pub(crate) fn value(&self, answer: &Answer) -> Result<Value, ClientError> {
         if answer.body.is_empty() {
@@ -219,18 +233,26 @@ impl Server {
     }
 
     async fn send(&self, request: Request) -> Result<Answer, ClientError> {
-        let response = self.http.execute(request).await;
-        let response = response.map_err(|error| self.unreachable(error))?;
-        let (status, retry_after) = (response.status(), retry_after(response.headers()));
+        self.read(self.exchange(request).await?).await
+    }
+
+    /// Reads an answer to its end.
+    pub(crate) async fn read(&self, response: Response) -> Result<Answer, ClientError> {
+        let status = response.status().as_u16();
         let body = response.bytes().await;
         let body = body.map_err(|error| self.unreachable(error))?.into();
-        let answer = Answer {
-            status: status.as_u16(),
-            body,
-        };
-        if status.is_success() {
-            return Ok(answer);
+        Ok(Answer { status, body })
+    }
+
+    /// The head of a success; what refuses is read to its end.
+    async fn exchange(&self, request: Request) -> Result<Response, ClientError> {
+        let response = self.http.execute(request).await;
+        let response = response.map_err(|error| self.unreachable(error))?;
+        if response.status().is_success() {
+            return Ok(response);
         }
+        let retry_after = retry_after(response.headers());
+        let answer = self.read(response).await?;
         let said: Problem = serde_json::from_slice(&answer.body).unwrap_or_default();
         Err(ClientError::Refused(Box::new(Problem {
             status: answer.status,
@@ -239,7 +261,8 @@ impl Server {
         })))
     }
 
-    fn unreachable(&self, error: reqwest::Error) -> ClientError {
+    /// What a connection that failed is here.
+    pub(crate) fn unreachable(&self, error: reqwest::Error) -> ClientError {
         ClientError::Unreachable {
             server: self.address().to_owned(),
             // The address may have a refresh token in its query.

@@ -70,8 +70,11 @@ impl Queue {
             changed: 0,
         };
         if !is_dry_run {
-            let mut changes =
-                stream::iter(ids.iter().map(|id| self.change(change, id))).buffered(AT_ONCE);
+            // Ids by value, for a future that borrows them cannot be spawned.
+            let changes = ids
+                .into_iter()
+                .map(|id| async move { self.change(change, &id).await });
+            let mut changes = stream::iter(changes).buffered(AT_ONCE);
             while let Some(is_changed) = changes.try_next().await? {
                 bulk.changed += u64::from(is_changed);
             }

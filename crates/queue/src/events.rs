@@ -8,7 +8,7 @@ use redis::streams::StreamReadReply;
 
 use crate::error::QueueError;
 use crate::link::Link;
-use crate::name::JobId;
+use crate::name::{JobId, QueueName};
 use crate::queues::{Core, Queue};
 
 /// How long the stream is there after a watcher was last seen: scripts write to no stream
@@ -92,6 +92,7 @@ pub struct Watch {
     link: Link,
     last: String,
     seen: VecDeque<JobEvent>,
+    gaps: u64,
 }
 
 impl Queue {
@@ -107,6 +108,7 @@ impl Queue {
             core: Arc::clone(&self.core),
             last: String::new(),
             seen: VecDeque::new(),
+            gaps: 0,
         };
         watch.last = watch.open().await?;
         Ok(watch)
@@ -118,7 +120,7 @@ impl Watch {
     ///
     /// Whoever reads too slowly misses what was trimmed meanwhile (see
     /// [`QueueSettings::keep_events`](crate::QueueSettings)), and so does everybody if
-    /// Redis is flushed.
+    /// Redis is flushed, which [`Watch::gaps`] counts.
     ///
     /// # Errors
     ///
@@ -128,11 +130,36 @@ impl Watch {
             if let Some(event) = self.seen.pop_front() {
                 return Ok(event);
             }
-            if !self.stay().await? {
-                self.last = self.open().await?;
-            }
+            self.resume().await?;
             self.read().await?;
         }
+    }
+
+    /// Goes on from where it was, without waiting for anything to happen; for who was told that
+    /// Redis does not answer, and asks whether it does by now. O(1).
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError`] if Redis does not answer.
+    pub async fn resume(&mut self) -> Result<(), QueueError> {
+        if !self.stay().await? {
+            self.last = self.open().await?;
+            self.gaps += 1;
+        }
+        Ok(())
+    }
+
+    /// The queue that it watches.
+    #[must_use]
+    pub fn queue(&self) -> &QueueName {
+        &self.core.name
+    }
+
+    /// How often it had to begin anew so far, because Redis was flushed or lost its data: what
+    /// happened in between is known to nobody.
+    #[must_use]
+    pub const fn gaps(&self) -> u64 {
+        self.gaps
     }
 
     /// Makes the stream if it is not there; answers the entry to read on from.

@@ -1,10 +1,12 @@
 //! `tokenfleet job`: units of queued work.
 
+mod watch;
+
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::args::Global;
 use crate::remote::{Remote, ServerArgs};
@@ -17,7 +19,9 @@ Examples:
   tokenfleet job show JOB                    with its attempts
   tokenfleet job retry JOB
   tokenfleet job retry --tenant acme --dry-run             how many failed ones there are
-  tokenfleet job cancel --tenant acme --filter state=delayed --filter channel=page_7";
+  tokenfleet job cancel --tenant acme --filter state=delayed --filter channel=page_7
+  tokenfleet job watch acme                  what happens, as it happens
+  tokenfleet job watch --queue refresh:tiktok --json       an object a line";
 
 const COLUMNS: &[Column] = &[
     ("ID", "id"),
@@ -53,6 +57,9 @@ enum Action {
         /// Only of this channel
         #[arg(long, requires = "tenant")]
         channel: Option<String>,
+        /// Only in this queue [default: all but webhook]
+        #[arg(long)]
+        queue: Option<String>,
         /// Most jobs
         #[arg(long, default_value_t = 50)]
         limit: u32,
@@ -62,6 +69,8 @@ enum Action {
         /// Its id
         job: String,
     },
+    /// Show what happens to jobs, as it happens
+    Watch(watch::Args),
     /// Run failed jobs again
     Retry(Which),
     /// Cancel jobs; one that has sent its request still stores the answer
@@ -79,20 +88,20 @@ struct Which {
     /// All that match, of this tenant
     #[arg(long)]
     tenant: Option<String>,
-    /// Only these: state=… or channel=…
+    /// Only these: state=…, channel=… or queue=…
     #[arg(long, value_name = "FIELD=VALUE", value_parser = filter, requires = "tenant")]
     filter: Vec<(String, String)>,
-    /// Only count them, up to 200
+    /// Only count them
     #[arg(long, requires = "tenant")]
     dry_run: bool,
 }
 
 fn filter(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((field @ ("state" | "channel"), value)) if !value.is_empty() => {
+        Some((field @ ("state" | "channel" | "queue"), value)) if !value.is_empty() => {
             Ok((field.to_owned(), value.to_owned()))
         }
-        _ => Err("must be state=… or channel=…".to_owned()),
+        _ => Err("must be state=…, channel=… or queue=…".to_owned()),
     }
 }
 
@@ -108,16 +117,18 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
             tenant,
             state,
             channel,
+            queue,
             limit,
         } => {
             let path = match &tenant {
                 Some(tenant) => vec!["tenants", tenant, "jobs"],
                 None => vec!["jobs"],
             };
-            let filters = [("state", state), ("channel", channel)];
+            let filters = [("state", state), ("channel", channel), ("queue", queue)];
             server.list(&path, &filters, limit, COLUMNS).await?;
         }
         Action::Show { job } => server.show(&server.get(&["jobs", &job], &[]).await?)?,
+        Action::Watch(watch) => watch.run(&server).await?,
         Action::Retry(which) => change(&server, which, (Method::POST, "retry")).await?,
         Action::Cancel(which) => change(&server, which, (Method::DELETE, "cancel")).await?,
         Action::Promote(which) => change(&server, which, (Method::POST, "promote")).await?,
@@ -141,18 +152,23 @@ async fn change(server: &Remote, which: Which, how: (Method, &str)) -> anyhow::R
         body[field] = value.as_str().into();
     }
     let path = ["tenants", tenant, "jobs", verb];
-    let (mut changed, mut refused) = (0, 0);
+    let mut sums = [("matched", 0), ("changed", 0), ("refused", 0)];
+    let mut cursor = [("cursor", None)];
     loop {
-        let answer = server.call(Method::POST, &path, &[], Some(&body)).await?;
-        if which.dry_run {
-            return server.show(&answer);
+        let answer = server.call(Method::POST, &path, &cursor, Some(&body));
+        let answer = answer.await?;
+        for (field, sum) in &mut sums {
+            *sum += answer[*field].as_u64().unwrap_or_default();
         }
-        let of_call = answer["changed"].as_u64().unwrap_or_default();
-        changed += of_call;
-        refused += answer["refused"].as_u64().unwrap_or_default();
-        // A running job stays until its worker has ended it: who only meets such stops.
-        if of_call == 0 || answer["more"] != true {
-            return server.show(&json!({ "changed": changed, "refused": refused }));
+        match answer["next_cursor"].as_str() {
+            Some(next) => cursor[0].1 = Some(next.to_owned()),
+            None => break,
         }
     }
+    let sums = sums
+        .into_iter()
+        .map(|(field, sum)| (field.to_owned(), sum.into()));
+    let mut shown: Map<String, Value> = sums.collect();
+    shown.insert("dry_run".to_owned(), which.dry_run.into());
+    server.show(&Value::Object(shown))
 }

@@ -19,6 +19,8 @@ Examples:
   tokenfleet queue pause refresh:tiktok --tenant acme
   tokenfleet queue limit refresh:tiktok --rate 600/60 --burst 20
   tokenfleet queue limit refresh:tiktok --tenant acme --at-once 2 --weight 3
+  tokenfleet queue purge refresh:tiktok --filter state=failed --dry-run
+  tokenfleet queue purge refresh:tiktok --tenant acme --yes
   tokenfleet queue heal refresh:tiktok";
 
 const COLUMNS: &[Column] = &[
@@ -66,6 +68,20 @@ enum Action {
         #[arg(long, requires = "rate")]
         burst: Option<u32>,
     },
+    /// Remove jobs without a trace; what is due comes back with a later sweep
+    Purge {
+        #[command(flatten)]
+        whose: Whose,
+        /// Only these: state=…
+        #[arg(long, value_name = "FIELD=VALUE", value_parser = state)]
+        filter: Option<String>,
+        /// Only count them
+        #[arg(long)]
+        dry_run: bool,
+        /// They may go
+        #[arg(long, required_unless_present = "dry_run", conflicts_with = "dry_run")]
+        yes: bool,
+    },
     /// Put jobs back that stand nowhere, and drop what is retained too long
     Heal {
         /// Such as refresh:tiktok
@@ -90,6 +106,13 @@ impl Whose {
             None => vec!["queues", &self.queue, "limits"],
         }
     }
+}
+
+fn state(text: &str) -> Result<String, String> {
+    let value = text.strip_prefix("state=").filter(|it| !it.is_empty());
+    value
+        .map(str::to_owned)
+        .ok_or_else(|| "must be state=…".to_owned())
 }
 
 fn rate(text: &str) -> Result<(u32, u32), String> {
@@ -118,6 +141,15 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
             server.show(&server.call(Method::POST, &path, &[], None).await?)?;
             return Ok(ExitCode::SUCCESS);
         }
+        Action::Purge {
+            whose,
+            filter,
+            dry_run,
+            yes: _,
+        } => {
+            purge(&server, &whose, filter, dry_run).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Action::Show(whose) => {
             let path = match &whose.tenant {
                 Some(_) => whose.limits(),
@@ -141,6 +173,36 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
         .await?;
     server.show(&answer)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Removes call by call what matches.
+async fn purge(
+    server: &Remote,
+    whose: &Whose,
+    state: Option<String>,
+    is_dry_run: bool,
+) -> anyhow::Result<()> {
+    let mut body = json!({ "dry_run": is_dry_run });
+    for (field, value) in [("state", state), ("tenant_id", whose.tenant.clone())] {
+        if let Some(value) = value {
+            body[field] = value.into();
+        }
+    }
+    let path = ["queues", &whose.queue, "purge"];
+    let mut removed = 0;
+    loop {
+        let answer = server.call(Method::POST, &path, &[], Some(&body)).await?;
+        if is_dry_run {
+            return server.show(&answer);
+        }
+        let of_call = answer["removed"].as_u64().unwrap_or_default();
+        removed += of_call;
+        // Running jobs match until they have ended: who only meets such stops.
+        if of_call == 0 || answer["more"] != true {
+            let running = &answer["running"];
+            return server.show(&json!({ "removed": removed, "running": running }));
+        }
+    }
 }
 
 /// What the API takes; 0 lifts a limit.

@@ -5,8 +5,15 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use testkit::Database;
 
 use crate::harness::{Ended, Running, Site, until};
+
+testkit::each_database!(
+    s3_5_a_service_token_is_created_from_afar,
+    s3_7_a_service_token_is_renewed_only_when_too_little_is_left,
+    s4_3_processes_with_one_log_in_and_tokens_of_seconds_are_never_logged_out,
+);
 
 const UP: [&str; 3] = ["up", "--bind", "127.0.0.1:0"];
 const EMAIL: &str = "ana@example.com";
@@ -22,6 +29,11 @@ fn server_and_desk(server: Site) -> (Running, Site, Site) {
     let register = ["user", "register", "--name", "Ana", "--email", EMAIL];
     good(desk.fed(&register, PASSWORD));
     (up, desk, server)
+}
+
+/// The machine of a server on this database.
+fn site_on(database: &Database) -> Site {
+    Site::new().env("DATABASE_URL", database.url())
 }
 
 #[track_caller]
@@ -94,9 +106,10 @@ fn the_server_of_the_last_log_in_is_the_usual_one() {
     up.stop();
 }
 
-#[test]
-fn s4_3_processes_with_one_log_in_and_tokens_of_seconds_are_never_logged_out() {
-    let server = Site::new()
+async fn s4_3_processes_with_one_log_in_and_tokens_of_seconds_are_never_logged_out(
+    database: Database,
+) {
+    let server = site_on(&database)
         .env("JWT_EXPIRES_IN", "1s")
         .env("REFRESH_TOKEN_GRACE", "0s");
     let (up, desk, _server) = server_and_desk(server);
@@ -200,9 +213,8 @@ fn people_are_invited_changed_and_taken_away() {
     up.stop();
 }
 
-#[test]
-fn s3_5_a_service_token_is_created_from_afar() {
-    let (up, desk, _server) = server_and_desk(Site::new());
+async fn s3_5_a_service_token_is_created_from_afar(database: Database) {
+    let (up, desk, _server) = server_and_desk(site_on(&database));
 
     let url = up.url();
     let create = [
@@ -253,9 +265,8 @@ fn s3_6_a_token_is_looked_into_without_the_key() {
     assert!(refusal.contains("no JSON Web Token"), "{refusal}");
 }
 
-#[test]
-fn s3_7_a_service_token_is_renewed_only_when_too_little_is_left() {
-    let (up, desk, _server) = server_and_desk(Site::new());
+async fn s3_7_a_service_token_is_renewed_only_when_too_little_is_left(database: Database) {
+    let (up, desk, _server) = server_and_desk(site_on(&database));
     log_in(&desk);
     let file = desk.path("bot.token");
     let path = file.to_string_lossy();

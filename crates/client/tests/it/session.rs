@@ -17,6 +17,7 @@ testkit::each_database!(
     s4_3_a_dead_refresh_token_is_one_log_in_again_for_all,
     s4_3_a_refresh_goes_on_when_its_caller_gives_up,
     s4_3_tokens_of_seconds_cause_neither_log_out_nor_storm,
+    s4_3_two_tabs_with_tokens_of_ten_seconds_and_a_lost_answer_go_on_without_a_storm,
     s4_3_a_server_that_is_away_is_not_stormed_and_logs_nobody_out,
     s4_2_logging_out_ends_the_log_in_here_and_there,
     s1_2_a_wrong_password_is_the_servers_word_and_saves_nothing,
@@ -184,6 +185,44 @@ async fn s4_3_tokens_of_seconds_cause_neither_log_out_nor_storm(database: Databa
     let most = start.elapsed().as_secs() + 1;
     let renewals = world.front.renewals() as u64;
     assert!(renewals <= most, "{renewals} renewals in {most} s");
+}
+
+/// The setting and the mishaps that the requirement names, by the machine's clock.
+async fn s4_3_two_tabs_with_tokens_of_ten_seconds_and_a_lost_answer_go_on_without_a_storm(
+    database: Database,
+) {
+    let setup = Setup {
+        access: Duration::from_secs(10),
+        real_time: true,
+        ..Setup::default()
+    };
+    let world = World::with(database, setup).await;
+    let dir = TempDir::new().unwrap();
+    let storage = || FileStorage::new(dir.path().join("login.json"));
+    log_in(&world, storage()).await;
+    let tab = || {
+        world
+            .server
+            .client(Session::new(world.server.clone(), storage()))
+    };
+    let (one, other) = (tab(), tab());
+    world.front.lose(1);
+
+    let both_ask = async || {
+        let (ours, theirs) = tokio::join!(ask(&one, 10), ask(&other, 10));
+        all_are_ana(&ours);
+        all_are_ana(&theirs);
+    };
+    let start = Instant::now();
+    while world.front.renewals() == 0 {
+        assert!(start.elapsed() < Duration::from_mins(1), "it is renewed");
+        both_ask().await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    both_ask().await;
+
+    // The one whose answer was lost, and the one that brought the token for both.
+    assert_eq!(world.front.renewals(), 2);
 }
 
 async fn s4_3_a_server_that_is_away_is_not_stormed_and_logs_nobody_out(database: Database) {

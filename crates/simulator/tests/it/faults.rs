@@ -441,11 +441,10 @@ async fn a_stop_cuts_what_hangs_and_frees_the_port() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 
-    let started = std::time::Instant::now();
     rig.sim.shutdown().await;
 
-    assert!(started.elapsed() < Duration::from_secs(2));
-    assert!(hanging.await.expect("no panic").is_err());
+    let error = hanging.await.expect("no panic").expect_err("it was cut");
+    assert!(!error.is_timeout(), "it was cut and not waited for");
     let free = tokio::net::TcpListener::bind(addr).await;
     assert!(free.is_ok());
 }

@@ -14,7 +14,10 @@ const REFRESH: &str = "curl -X POST http://localhost:8000/api/v1/facturify/auth/
 const VALID: &str = "curl -X GET http://localhost:8000/api/v1/facturify/auth/token";
 const STATUS: &str = "curl http://localhost:8000/api/v1/facturify/auth/token/status";
 
-testkit::each_database!(s0_5_the_twelve_hour_token_comes_without_anyone_asking);
+testkit::each_database!(
+    s0_1_to_s0_4_the_samples_of_the_seed_answer_as_it_shows,
+    s0_5_the_twelve_hour_token_comes_without_anyone_asking,
+);
 
 /// The world with the account of the seed's `.env`.
 fn with_account(world: World) -> World {
@@ -46,9 +49,8 @@ fn run(up: &Running, call: &str) -> Value {
     })
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s0_1_to_s0_4_the_samples_of_the_seed_answer_as_it_shows() {
-    let world = with_account(World::alone().await);
+async fn s0_1_to_s0_4_the_samples_of_the_seed_answer_as_it_shows(database: Database) {
+    let world = with_account(World::on(database).await);
     let (up, _server) = world.up().await;
 
     let refreshed = run(&up, REFRESH);

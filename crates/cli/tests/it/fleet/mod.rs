@@ -19,6 +19,7 @@ mod samples;
 mod schedule;
 mod secrets;
 mod server;
+mod watching;
 mod webhooks;
 mod world;
 

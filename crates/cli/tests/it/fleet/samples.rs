@@ -3,9 +3,15 @@
 use std::process::Command;
 
 use serde_json::{Value, json};
+use testkit::Database;
 
 use super::{Server, World};
 use crate::harness::Running;
+
+testkit::each_database!(
+    s3_1_s3_2_s3_4_s3_6_the_python_of_the_seed_runs_as_it_is_written,
+    s3_4_a_service_token_that_is_not_valid_is_told_as_the_python_of_the_seed_expects,
+);
 
 /// Steps 1 and 2: log in with a form, and rotate by the query.
 const LOG_IN_AND_ROTATE: &str = r#"
@@ -189,9 +195,8 @@ async fn service_token(server: &Server) -> String {
     made.of(201)["token"].as_str().expect("a token").to_owned()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s3_1_s3_2_s3_4_s3_6_the_python_of_the_seed_runs_as_it_is_written() {
-    let world = World::alone().await;
+async fn s3_1_s3_2_s3_4_s3_6_the_python_of_the_seed_runs_as_it_is_written(database: Database) {
+    let world = World::on(database).await;
     let (up, server) = world.up().await;
     let token = service_token(&server).await;
 
@@ -242,9 +247,10 @@ async fn s3_1_s3_2_s3_4_s3_6_the_python_of_the_seed_runs_as_it_is_written() {
     up.stop();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s3_4_a_service_token_that_is_not_valid_is_told_as_the_python_of_the_seed_expects() {
-    let world = World::alone().await;
+async fn s3_4_a_service_token_that_is_not_valid_is_told_as_the_python_of_the_seed_expects(
+    database: Database,
+) {
+    let world = World::on(database).await;
     let (up, _) = world.up().await;
     let told = [
         "import requests\n",
