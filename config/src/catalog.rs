@@ -66,6 +66,7 @@ pub const ALL: &[Setting] = &[
     s("breaker.share", whole(1, 100), "Percent of the answers that must be failures (no answer, 5xx) for the breaker to open: then jobs wait, and spend no attempt."),
     s("breaker.misconfigured", whole(1, 64), "Channels that a provider must refuse for the app's sake (wrong id or secret) for the breaker to open."),
     s("breaker.unknown", whole(1, 64), "Channels that must meet the same unknown answer for the breaker to open."),
+    s("breaker.denied", whole(2, 64), "Channels in a row whose grants a provider must refuse, although they worked before, for the breaker to open; until one works, or for an hour, none of them is believed to need a person."),
     s("breaker.probe_every", span(Duration::from_millis(10), MINUTE), "Shortest time between two looks of the whole fleet whether a provider is back; it grows tenfold while it is not."),
     s("breaker.ramp", span(MILLISECOND, HOUR), "How long the fleet takes to return to full speed; opening again within it is the same incident."),
 

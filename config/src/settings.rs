@@ -171,6 +171,8 @@ pub struct Breaker {
     pub misconfigured: u32,
     /// Channels that must meet the same unknown answer; at least 1.
     pub unknown: u32,
+    /// Channels in a row whose grants must be refused; at least 2.
+    pub denied: u32,
     /// Shortest time between two probes.
     #[serde(deserialize_with = "millis")]
     pub probe_every: Duration,

@@ -206,6 +206,7 @@ fn breaker(settings: &Settings) -> BreakerSettings {
             share: rules.share,
             misconfigured: rules.misconfigured,
             unknown: rules.unknown,
+            denied: rules.denied,
             probe_every: rules.probe_every,
             ramp: rules.ramp,
         },

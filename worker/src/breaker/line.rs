@@ -111,6 +111,11 @@ impl Line {
         }
     }
 
+    /// Whether refusals of grants are the app's trouble at the moment.
+    pub(super) fn doubts_refusals(&self) -> bool {
+        self.known().breaker.doubts_refusals()
+    }
+
     /// Remembers what a channel met until it is told.
     pub(super) fn note(&self, met: Met, channel: ChannelUid, sample: Option<String>, probe: bool) {
         let mut known = self.known();

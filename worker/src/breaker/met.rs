@@ -4,17 +4,28 @@ use domain::{DelaySource, Details, FreshTokens, Met, NamedDelay, Verdict, reason
 use providers::{Provider, RefreshError, Refusal};
 use sha2::{Digest as _, Sha256};
 
-/// What the fleet learns from this answer; `None` if nobody was asked.
+/// What the fleet learns from this answer; `None` if nobody was asked. `unexplained` says
+/// that a refusal of the grant comes unexpected.
 pub(super) fn met(
     answer: &Result<FreshTokens, RefreshError>,
     provider: &dyn Provider,
     own_keys: bool,
+    unexplained: bool,
 ) -> Option<Met> {
     match answer {
         Ok(_) => Some(Met::Worked),
         Err(RefreshError::NotPermitted(_)) => None,
         Err(RefreshError::NotSent { .. } | RefreshError::NoAnswer { .. }) => Some(Met::Failed),
-        Err(RefreshError::Refused(refusal)) => refused(refusal, provider, own_keys),
+        Err(RefreshError::Refused(refusal)) => {
+            let met = refused(refusal, provider, own_keys)?;
+            let denied = refusal.verdict == Verdict::Reauthorize && !own_keys;
+            let is_denied = denied && met == Met::Worked;
+            Some(if is_denied {
+                Met::Denied { unexplained }
+            } else {
+                met
+            })
+        }
     }
 }
 

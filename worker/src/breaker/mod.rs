@@ -15,7 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache::Cache;
-use domain::{Advice, BreakerRules, ChannelUid, FreshTokens, ProviderName, Timestamp, full_jitter};
+use domain::{
+    Advice, BreakerRules, ChannelUid, FreshTokens, Met, ProviderName, Timestamp, full_jitter,
+};
 use providers::{Provider, Providers, RefreshError};
 use store::Store;
 use tokio::time::MissedTickBehavior;
@@ -187,24 +189,27 @@ impl Pass {
         }
     }
 
-    /// Tells what came of the request. If the breaker is open by that, says until when
+    /// Tells what came of the request; `unexplained` says that a refusal of the grant would come
+    /// unexpected. If the breaker is open by that, says until when
     /// the channel should wait with what it has, as if nothing had been sent.
     pub(crate) async fn report(
         &self,
         answer: &Result<FreshTokens, RefreshError>,
         provider: &dyn Provider,
-        channel: ChannelUid,
+        (channel, unexplained): (ChannelUid, bool),
     ) -> Option<Timestamp> {
         let line = self.line.as_ref()?;
-        let met = met::met(answer, provider, line.has_own_keys())?;
-        let is_trouble = met.is_trouble();
+        let met = met::met(answer, provider, line.has_own_keys(), unexplained)?;
+        let (is_trouble, is_urgent) = (met.is_trouble(), met.is_urgent());
+        let is_denied = matches!(met, Met::Denied { .. });
         let sample = met::sample(answer);
         line.note(met, channel, sample, self.is_probe);
-        if !is_trouble && !self.is_probe {
+        if !is_urgent && !self.is_probe {
             return None;
         }
         line.tell().await;
         let since = line.open_since()?;
-        is_trouble.then(|| line.after_rest(since))
+        let waits = is_trouble || (is_denied && line.doubts_refusals());
+        waits.then(|| line.after_rest(since))
     }
 }

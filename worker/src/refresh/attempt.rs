@@ -129,8 +129,11 @@ impl Attempt {
         }
         let uid = self.lease.channel.uid;
         let next = self.lease.channel.generation.next();
+        // A grant that never worked here, or whose last answer was lost, may well be refused.
+        let unexplained = self.lease.channel.last_refreshed_at.is_some() && lost == LostAnswer::No;
         // Trouble is told before the next one may ask.
-        let held = self.pass.report(&answer, provider, uid).await;
+        let told = (uid, unexplained);
+        let held = self.pass.report(&answer, provider, told).await;
         drop(turn);
         let situation = self.situation(grant, Some(provider), &permit.state(), lost);
         Situation { held, ..situation }.decide(answer, |grant| {

@@ -252,7 +252,8 @@ impl Situation<'_> {
     /// The breaker is open: the job waits with its attempts, the channel with its streak.
     fn held_back(&self, verdict: &Verdict, until: Timestamp, mut details: Details) -> Decision {
         let class = match verdict {
-            Verdict::Misconfigured => ErrorClass::Misconfigured,
+            // Refusals of all grants are a refusal of the app.
+            Verdict::Misconfigured | Verdict::Reauthorize => ErrorClass::Misconfigured,
             _ => ErrorClass::Retryable,
         };
         details.retry_at = Some(until);

@@ -3,6 +3,7 @@
 //! A [`Breaker`] is a value that a fleet shares. Processes tell it what they met
 //! ([`Breaker::take_in`]), and ask it before they send ([`Breaker::advice`]).
 
+mod denials;
 mod pace;
 mod tally;
 mod window;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 
+use self::denials::Denials;
 use self::pace::{Hold, Pace};
 pub use self::tally::{Met, NamedDelay, ProbeEnd, Tally};
 use self::window::{Suspects, Window};
@@ -40,6 +42,9 @@ pub struct Breaker {
     misconfigured: Suspects,
     /// Channels by the unknown answer that they met.
     unknown: Vec<(String, Suspects)>,
+    /// Channels whose grants were refused, one after another.
+    #[serde(default)]
+    denials: Denials,
     /// Unknown answers that opened it once: from then on they are their channels' own trouble.
     told: Vec<String>,
     /// Unknown answers altogether.
@@ -55,6 +60,9 @@ struct Open {
     since: Timestamp,
     next_probe_at: Timestamp,
     failed_probes: u32,
+    /// It opened because grants were refused, one after another.
+    #[serde(default)]
+    doubts_refusals: bool,
 }
 
 impl Breaker {
@@ -69,7 +77,10 @@ impl Breaker {
         self.unknown_answers += u64::try_from(tally.unknown.len()).unwrap_or(u64::MAX);
         let mut alerts = Vec::new();
         match (self.open, tally.probe) {
-            (Some(_), Some(ProbeEnd::Worked)) => self.close(now, rules),
+            (Some(open), Some(ProbeEnd::Denied)) if open.doubts_refusals => {
+                self.doubt_on(open, now, rules);
+            }
+            (Some(_), Some(ProbeEnd::Worked | ProbeEnd::Denied)) => self.close(now, rules),
             (Some(open), Some(ProbeEnd::Failed)) => {
                 self.open = Some(Open {
                     failed_probes: open.failed_probes.saturating_add(1),
@@ -131,6 +142,13 @@ impl Breaker {
         self.open.is_some()
     }
 
+    /// Whether it is open because grants were refused one after another: until it closes, no
+    /// refusal is believed.
+    #[must_use]
+    pub fn doubts_refusals(&self) -> bool {
+        self.open.is_some_and(|open| open.doubts_refusals)
+    }
+
     /// The trouble of now, or the one that is nearly over.
     #[must_use]
     pub const fn incident(&self) -> Option<&Incident> {
@@ -163,6 +181,7 @@ impl Breaker {
 
     fn count(&mut self, tally: &Tally, now: Timestamp, rules: &BreakerRules) {
         self.window.add(tally, now, rules.window);
+        self.denials.add(tally);
         self.misconfigured
             .add(&tally.misconfigured, now, rules.window);
         for (kind, channel) in &tally.unknown {
@@ -190,6 +209,9 @@ impl Breaker {
         if self.misconfigured.number() >= rules.misconfigured
             && met.is_share(met.refused, rules.share)
         {
+            return Some(Trouble::Misconfigured);
+        }
+        if self.denials.are_doubted(now, rules) {
             return Some(Trouble::Misconfigured);
         }
         let many = met.all() >= rules.minimum && met.failed > 0;
@@ -221,6 +243,7 @@ impl Breaker {
             since: now,
             next_probe_at: now.plus(rules.probe_every),
             failed_probes: 0,
+            doubts_refusals: self.denials.are_doubted(now, rules),
         });
         self.forget();
         self.pace = None;
@@ -245,6 +268,9 @@ impl Breaker {
     }
 
     fn close(&mut self, now: Timestamp, rules: &BreakerRules) {
+        if self.doubts_refusals() {
+            self.denials.believe(now, rules);
+        }
         self.open = None;
         self.forget();
         self.pace = Some(Pace::ramp(now, rules.ramp));
@@ -258,6 +284,18 @@ impl Breaker {
         self.window = Window::default();
         self.misconfigured = Suspects::default();
         self.unknown.clear();
+        self.denials.forget();
+    }
+
+    /// A probe was refused as those before it were. After an hour of that it is the truth.
+    fn doubt_on(&mut self, open: Open, now: Timestamp, rules: &BreakerRules) {
+        if now.since(open.since) >= denials::patience(rules) {
+            return self.close(now, rules);
+        }
+        self.open = Some(Open {
+            failed_probes: open.failed_probes.saturating_add(1),
+            ..open
+        });
     }
 
     fn end_incident(&mut self, now: Timestamp, rules: &BreakerRules) -> Option<Alert> {

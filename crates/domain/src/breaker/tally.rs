@@ -12,6 +12,12 @@ const CHANNELS_MAX: usize = 64;
 pub enum Met {
     /// The provider did its work: tokens, or a word about this one grant.
     Worked,
+    /// The provider no longer takes this grant.
+    Denied {
+        /// Whether nothing else explains it: the grant had been refreshed before, and no
+        /// answer of ours was lost.
+        unexplained: bool,
+    },
     /// No answer, or an error that should pass.
     Failed,
     /// The app asked too often.
@@ -36,6 +42,8 @@ pub struct NamedDelay {
 pub enum ProbeEnd {
     /// The provider works.
     Worked,
+    /// The provider answers, and does not take this grant.
+    Denied,
     /// The trouble is still there.
     Failed,
 }
@@ -45,6 +53,10 @@ pub enum ProbeEnd {
 pub struct Tally {
     /// [`Met::Worked`].
     pub worked: u32,
+    /// [`Met::Denied`].
+    pub refused: u32,
+    /// The channels of those that nothing explains, since the last [`Met::Worked`].
+    pub denied: Vec<u32>,
     /// [`Met::Failed`].
     pub failed: u32,
     /// [`Met::Throttled`].
@@ -66,7 +78,16 @@ impl Tally {
     pub fn add(&mut self, met: Met, channel: ChannelUid, sample: Option<String>) {
         let tag = channel.tag();
         match met {
-            Met::Worked => self.worked = self.worked.saturating_add(1),
+            Met::Worked => {
+                self.worked = self.worked.saturating_add(1);
+                self.denied.clear();
+            }
+            Met::Denied { unexplained } => {
+                self.refused = self.refused.saturating_add(1);
+                if unexplained && self.denied.len() < CHANNELS_MAX {
+                    self.denied.push(tag);
+                }
+            }
             Met::Failed => self.failed = self.failed.saturating_add(1),
             Met::Throttled(delay) => {
                 self.throttled = self.throttled.saturating_add(1);
@@ -106,12 +127,19 @@ impl Met {
         matches!(self, Self::Failed | Self::Misconfigured | Self::Unknown(_))
     }
 
+    /// Whether the fleet should hear of it before anything is made of it.
+    #[must_use]
+    pub const fn is_urgent(&self) -> bool {
+        self.is_trouble() || matches!(self, Self::Denied { unexplained: true })
+    }
+
     /// What it means if it was a probe: any word of the provider but a refusal of
     /// the app shows that it works.
     #[must_use]
     pub const fn as_probe(&self) -> ProbeEnd {
         match self {
             Self::Worked | Self::Throttled(_) => ProbeEnd::Worked,
+            Self::Denied { .. } => ProbeEnd::Denied,
             Self::Failed | Self::Misconfigured | Self::Unknown(_) => ProbeEnd::Failed,
         }
     }

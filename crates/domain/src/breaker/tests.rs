@@ -11,6 +11,7 @@ const RULES: BreakerRules = BreakerRules {
     share: 50,
     misconfigured: 3,
     unknown: 5,
+    denied: 5,
     probe_every: Duration::from_secs(1),
     ramp: Duration::from_secs(30),
 };
@@ -195,6 +196,75 @@ fn the_same_unknown_answer_on_five_channels_opens_it_once() {
     );
     assert!(!breaker.is_open(), "it is known by now");
     assert_eq!(breaker.unknown_answers(), 17);
+}
+
+const DENIED: Met = Met::Denied { unexplained: true };
+
+#[test]
+fn refusals_one_after_another_open_it_and_single_ones_do_not() {
+    let mut breaker = Breaker::default();
+
+    for round in 0..20 {
+        breaker.take_in(&times(4, &DENIED), at(round), &RULES);
+        breaker.take_in(&times(1, &Met::Worked), at(round), &RULES);
+    }
+    let among_successes = breaker.is_open();
+    breaker.take_in(&times(4, &DENIED), at(100), &RULES);
+    let alerts = breaker.take_in(&times(1, &DENIED), at(200), &RULES);
+
+    assert!(!among_successes);
+    assert!(breaker.doubts_refusals());
+    assert!(
+        matches!(&alerts[..], [Alert::Opened(it)] if it.why == Trouble::Misconfigured),
+        "{alerts:?}"
+    );
+}
+
+#[test]
+fn refusals_that_have_an_explanation_open_nothing() {
+    let mut breaker = Breaker::default();
+
+    let explained = Met::Denied { unexplained: false };
+    breaker.take_in(&times(60, &explained), at(0), &RULES);
+
+    assert!(!breaker.is_open());
+}
+
+#[test]
+fn a_grant_that_is_taken_ends_the_doubt_and_the_rest_is_believed() {
+    let mut breaker = Breaker::default();
+    breaker.take_in(&times(5, &DENIED), at(0), &RULES);
+
+    breaker.take_in(&probe(ProbeEnd::Denied), at(1000), &RULES);
+    let doubts = breaker.doubts_refusals();
+    breaker.take_in(&probe(ProbeEnd::Worked), at(2000), &RULES);
+    breaker.take_in(&times(60, &DENIED), at(3000), &RULES);
+
+    assert!(doubts);
+    assert!(!breaker.is_open());
+}
+
+#[test]
+fn an_app_whose_every_grant_is_refused_for_an_hour_is_believed() {
+    let mut breaker = Breaker::default();
+    breaker.take_in(&times(5, &DENIED), at(0), &RULES);
+
+    breaker.take_in(&probe(ProbeEnd::Denied), at(3_599_000), &RULES);
+    let before = breaker.is_open();
+    breaker.take_in(&probe(ProbeEnd::Denied), at(3_600_000), &RULES);
+    breaker.take_in(&times(60, &DENIED), at(3_700_000), &RULES);
+
+    assert!(before);
+    assert!(!breaker.is_open());
+}
+
+#[test]
+fn a_refused_grant_shows_that_a_provider_is_back() {
+    let mut breaker = open_at(at(0));
+
+    breaker.take_in(&probe(ProbeEnd::Denied), at(1000), &RULES);
+
+    assert!(!breaker.is_open());
 }
 
 #[test]

@@ -32,6 +32,7 @@ struct Bucket {
 /// How many answers of which kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Answers {
+    /// Refusals of single grants too: the provider did its work.
     pub(super) worked: u32,
     pub(super) failed: u32,
     pub(super) throttled: u32,
@@ -69,7 +70,7 @@ impl From<&Tally> for Answers {
     fn from(tally: &Tally) -> Self {
         let refused = tally.misconfigured.len() + tally.unknown.len();
         Self {
-            worked: tally.worked,
+            worked: tally.worked.saturating_add(tally.refused),
             failed: tally.failed,
             throttled: tally.throttled,
             refused: u32::try_from(refused).unwrap_or(u32::MAX),

@@ -20,6 +20,8 @@ pub struct BreakerRules {
     pub misconfigured: u32,
     /// Channels that must meet the same unknown answer.
     pub unknown: u32,
+    /// Channels in a row whose grants must be refused.
+    pub denied: u32,
     /// Shortest time between two probes of an open breaker.
     pub probe_every: Duration,
     /// How long the return to full speed takes.
@@ -34,6 +36,7 @@ impl Default for BreakerRules {
             share: 50,
             misconfigured: 3,
             unknown: 5,
+            denied: 5,
             probe_every: Duration::from_secs(1),
             ramp: Duration::from_secs(30),
         }

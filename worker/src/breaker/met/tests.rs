@@ -15,7 +15,7 @@ fn facebook() -> std::sync::Arc<dyn Provider> {
 }
 
 fn met_of(answer: &Result<FreshTokens, RefreshError>) -> Option<Met> {
-    met(answer, facebook().as_ref(), false)
+    met(answer, facebook().as_ref(), false, true)
 }
 
 fn answered(verdict: Verdict, code: &str, why: Option<&str>) -> Result<FreshTokens, RefreshError> {
@@ -51,13 +51,20 @@ fn silence_and_errors_that_pass_are_failures_of_the_provider() {
 
 #[test]
 fn a_word_about_one_grant_shows_that_the_provider_works() {
-    for verdict in [
-        Verdict::Reauthorize,
-        Verdict::NoRefreshMaterial,
-        Verdict::Fatal,
-    ] {
+    for verdict in [Verdict::NoRefreshMaterial, Verdict::Fatal] {
         assert_eq!(met_of(&answered(verdict, "190", None)), Some(Met::Worked));
     }
+}
+
+#[test]
+fn a_refused_grant_is_told_apart_unless_keys_are_the_tenants_own() {
+    let refused = || answered(Verdict::Reauthorize, "190", None);
+
+    assert_eq!(met_of(&refused()), Some(Met::Denied { unexplained: true }));
+    assert_eq!(
+        met(&refused(), facebook().as_ref(), true, true),
+        Some(Met::Worked)
+    );
 }
 
 #[test]
@@ -78,7 +85,7 @@ fn a_refused_app_is_the_operators_unless_keys_are_the_tenants_own() {
 
     assert_eq!(met_of(&refused()), Some(Met::Misconfigured));
     assert_eq!(
-        met(&refused(), facebook().as_ref(), true),
+        met(&refused(), facebook().as_ref(), true, true),
         Some(Met::Worked)
     );
 }

@@ -15,6 +15,7 @@ testkit::each_database!(
     a_provider_that_is_down_condemns_no_channel_and_is_left_alone_but_for_probes,
     a_refused_app_is_one_alert_and_recovers_without_a_touch_of_any_channel,
     an_unknown_answer_on_five_channels_stops_the_fleet_and_calls_the_operator,
+    grants_that_are_refused_one_after_another_are_the_apps_trouble_and_condemn_few,
 );
 
 const REFRESH_ALL: &str = "/api/v1/tenants/acme/channels/refresh?wait=60";
@@ -118,6 +119,39 @@ async fn an_unknown_answer_on_five_channels_stops_the_fleet_and_calls_the_operat
     assert_eq!(open["incident"]["why"], "contract_drift", "{open}");
     assert!(open["unknown_answers"].as_u64() >= Some(5), "{open}");
     assert_eq!(channels.len(), 60, "none had to be touched");
+    operator.is_told_once(&server).await;
+    up.stop();
+}
+
+async fn grants_that_are_refused_one_after_another_are_the_apps_trouble_and_condemn_few(
+    database: Database,
+) {
+    let world = compressed(database).await;
+    let (up, server) = world.up().await;
+    let order = MintRequest::of("tiktok").expires_in(0).count(60);
+    world.import(&server, &order).await;
+    server.channels_until(is_fresh).await;
+    let operator = Operator::listening(&server).await;
+
+    set_faults(&world, "tiktok.invalid_grant");
+    let everybody = server.channels().await;
+    let ids: Vec<&Value> = everybody.iter().map(|it| &it["id"]).collect();
+    let path = "/api/v1/tenants/acme/channels/refresh?wait=0";
+    let asked = json!({ "channel_ids": ids });
+    server.post_json(path, &asked).await.of(202);
+    let open = breaker_until(&server, |it| it["state"] == "open").await;
+    until("five probes were sent", async || {
+        let breaker = breaker(&server).await?;
+        (breaker["incident"]["probes"].as_u64() >= Some(5)).then_some(())
+    })
+    .await;
+    set_faults(&world, "");
+    let is_done = |it: &Value| it["generation"] == 3 || it["state"] == "needs_reauth";
+    let channels = server.channels_until(is_done).await;
+
+    assert_eq!(open["incident"]["why"], "misconfigured", "{open}");
+    let condemned = channels.iter().filter(|it| it["state"] != "active").count();
+    assert!(condemned < 5, "{condemned} of 60");
     operator.is_told_once(&server).await;
     up.stop();
 }
