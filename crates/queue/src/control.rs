@@ -188,7 +188,7 @@ impl Core {
     /// while nobody used it is found out before.
     async fn answer_once(&self, script: &Script, cmd: &Cmd) -> Result<(u8, Vec<u8>), QueueError> {
         self.link.query::<Value>(&redis::cmd("PING")).await?;
-        Ok(letter_and_bytes(self.call_once(script, cmd).await?))
+        self.lettered(self.call_once(script, cmd).await?)
     }
 
     /// The answer of a script that may be called twice.
@@ -197,16 +197,20 @@ impl Core {
         script: &Script,
         cmd: &Cmd,
     ) -> Result<(u8, Vec<u8>), QueueError> {
-        Ok(letter_and_bytes(self.call(script, cmd).await?))
+        self.lettered(self.call(script, cmd).await?)
+    }
+
+    fn lettered(&self, parts: Vec<Value>) -> Result<(u8, Vec<u8>), QueueError> {
+        letter_and_bytes(parts).ok_or_else(|| QueueError::Answer(self.name.to_string()))
     }
 }
 
-/// Many answers are a letter and perhaps some bytes.
-fn letter_and_bytes(parts: Vec<Value>) -> (u8, Vec<u8>) {
+/// Many answers are a letter and perhaps some bytes; `None` if this is none of them.
+fn letter_and_bytes(parts: Vec<Value>) -> Option<(u8, Vec<u8>)> {
     let mut parts = parts.into_iter().map(|part| match part {
         Value::BulkString(bytes) => bytes,
         _ => Vec::new(),
     });
-    let letter = parts.next().and_then(|bytes| bytes.first().copied());
-    (letter.unwrap_or_default(), parts.next().unwrap_or_default())
+    let letter = parts.next()?.first().copied()?;
+    Some((letter, parts.next().unwrap_or_default()))
 }

@@ -80,7 +80,7 @@ impl RedisServer {
         let node = Self::start_with(&["--cluster-enabled", "yes"]).await?;
         let mut redis = node.connection().await?;
         let mut all = redis::cmd("CLUSTER");
-        all.arg("ADDSLOTSRANGE").arg(0).arg(16_383);
+        all.arg("ADDSLOTS").arg((0..16_384).collect::<Vec<u16>>());
         all.query_async::<()>(&mut redis).await?;
         let began_at = Instant::now();
         while began_at.elapsed() < START_TIMEOUT {

@@ -110,6 +110,33 @@ fn a_doctor_finds_nothing_wrong_with_a_fleet_that_is_well() {
 }
 
 #[test]
+fn a_doctor_names_queues_that_are_paused() {
+    let (simulator, site) = with_simulator();
+    let site = site.env("TOKENFLEET_ADMIN_TOKEN", ADMIN_TOKEN);
+    let up = site.start(&UP, "Ctrl-C stops it.");
+    let url = up.url();
+    site.ok(&["queue", "pause", "sweep", "--server", &url]);
+
+    let ended = site.run(&["doctor", "--json"]);
+    site.ok(&["queue", "resume", "sweep", "--server", &url]);
+    let after = site.json(&["doctor"]);
+
+    assert_eq!(ended.code, Some(1), "{}", ended.out);
+    let report: Value = serde_json::from_str(&ended.out).expect("it prints JSON");
+    let findings = report["findings"].as_array().expect("a list");
+    let bad: Vec<&Value> = findings.iter().filter(|it| it["ok"] == false).collect();
+    assert_eq!(bad.len(), 1, "{report:#}");
+    assert_eq!(bad[0]["found"], "sweep is paused");
+    assert_eq!(
+        bad[0]["fix"],
+        "`tokenfleet queue resume sweep` when it may go on"
+    );
+    assert_eq!(after["ok"], json!(true), "{after:#}");
+    up.stop();
+    simulator.stop();
+}
+
+#[test]
 fn a_doctor_names_a_fix_for_each_finding() {
     let site = Site::new()
         .env("DATABASE_URL", "postgres://u@127.0.0.1:1/d")

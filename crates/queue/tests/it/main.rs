@@ -15,6 +15,7 @@ mod push;
 mod reference;
 mod regression;
 mod retention;
+mod shapes;
 mod support;
 mod topology;
 mod turns;
