@@ -147,13 +147,18 @@ impl<'a> Sketch<'a> {
         self.responses.insert(status.as_u16(), response);
     }
 
-    /// An answer that is a stream of events.
+    /// An answer that is a stream of events; its schema is that of one event.
     pub(crate) fn stream(&mut self, example: &str) {
-        const EVENTS: &str = "text/event-stream";
-        self.other(StatusCode::OK, Some(EVENTS));
-        if let Some(response) = self.responses.get_mut(&StatusCode::OK.as_u16()) {
-            response["content"][EVENTS]["example"] = json!(example);
-        }
+        let text = json!({"type": "string"});
+        let event = json!({
+            "type": "object", "required": ["event", "data"],
+            "properties": {"event": text, "data": text},
+        });
+        let response = json!({
+            "description": "Events as they come.",
+            "content": {"text/event-stream": {"schema": event, "example": example}},
+        });
+        self.responses.insert(StatusCode::OK.as_u16(), response);
     }
 
     /// A header that an answer carries.

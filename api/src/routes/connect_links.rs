@@ -10,8 +10,10 @@ use providers::Provider;
 use schemars::JsonSchema;
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use store::{Channel, Tenant};
 
+use super::credentials::both;
 use super::imports;
 use crate::App;
 use crate::caller::Caller;
@@ -28,6 +30,7 @@ const LONGEST: i64 = 604_800;
 /// What a person is to connect.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("not" = new_and_known()))]
 pub(super) struct LinkBody {
     /// The provider's name.
     #[schemars(with = "ProviderWord")]
@@ -49,6 +52,11 @@ pub(super) struct LinkBody {
     #[serde(default)]
     #[schemars(with = "Option<i64>", range(min = SHORTEST, max = LONGEST))]
     expires_in: Option<Whole<i64>>,
+}
+
+/// What says both that the channel is there and what a new one is called.
+fn new_and_known() -> Value {
+    json!({"anyOf": [both("channel_id", "id"), both("channel_id", "display_name")]})
 }
 
 /// A connect link, shown once.

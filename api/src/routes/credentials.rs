@@ -11,11 +11,18 @@ const CENTURY_SECS: u64 = 100 * 365 * 24 * 3600;
 
 /// The bodies of an import: which credentials stand beside which providers.
 pub(super) fn by_provider() -> Value {
-    let meta = ["facebook", "meta", "instagram", "whatsapp"];
     let pairs = ["tiktok", "tiktok_legacy", "tiktok_business"];
     json!([
         body(&json!({"enum": pairs}), &pair()),
-        body(&json!({"enum": meta}), &of_meta()),
+        body(
+            &json!({"enum": ["facebook", "meta"]}),
+            &of_meta(&["user", "page", "system_user"]),
+        ),
+        body(&json!({"enum": ["instagram"]}), &of_meta(&["user"])),
+        body(
+            &json!({"enum": ["whatsapp"]}),
+            &of_meta(&["user", "system_user"]),
+        ),
         body(&json!({"enum": ["facturify"]}), &facturify()),
         body(&json!({"enum": ["service_token"]}), &service_token()),
         body(&json!({"type": "string", "pattern": "^oauth2:"}), &pair()),
@@ -54,8 +61,9 @@ fn pair() -> Value {
 }
 
 /// A token alone; that of a page is derived from its person's.
-fn of_meta() -> Value {
-    let kinds = json!({"enum": ["user", "page", "system_user", null]});
+fn of_meta(kinds: &[&str]) -> Value {
+    let kinds = kinds.iter().copied().map(Some).chain([None]);
+    let kinds = json!({"enum": kinds.collect::<Vec<_>>()});
     let fields = [
         ("access_token", required(text(8192, "EAAexample"))),
         ("expires_in", seconds(5_184_000)),
@@ -122,8 +130,8 @@ fn instant() -> Value {
     })
 }
 
-/// Two names of one thing.
-fn both(one: &str, other: &str) -> Value {
+/// Two fields that are both given.
+pub(super) fn both(one: &str, other: &str) -> Value {
     let given = json!({"not": {"type": "null"}});
     json!({"required": [one, other], "properties": {one: given, other: given}})
 }

@@ -4,6 +4,9 @@
 mod names;
 mod viewer;
 
+use std::convert::Infallible;
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::response::sse::{KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -12,7 +15,6 @@ use futures::stream;
 use http::{HeaderMap, HeaderValue, header};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::time::{Duration, Instant};
 
 use self::names::Names;
 use self::viewer::{Choice, Pass, Viewer};
@@ -126,10 +128,10 @@ async fn watch(
     wait: Duration,
 ) -> Result<Response, Problem> {
     let seat = app.watchers().join(&app).await?;
-    let viewer = Viewer::new(app, seat, (choice, names, pass), Instant::now() + wait);
+    let viewer = Viewer::new(app, seat, (choice, names, pass), wait);
     let events = stream::unfold(viewer, |mut viewer| async move {
         let event = viewer.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(event), viewer))
+        Some((Ok::<_, Infallible>(event), viewer))
     });
     let alive = KeepAlive::new().interval(ALIVE_EVERY);
     let mut response = Sse::new(events).keep_alive(alive).into_response();

@@ -1,5 +1,9 @@
 //! The queues over HTTP, and all jobs of a tenant that match.
 
+use std::time::Duration;
+
+use domain::{ChannelUid, Generation, ProviderName, TenantUid, Timestamp};
+use queue::{NewJob, When};
 use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::Database;
@@ -18,6 +22,7 @@ testkit::each_database!(
     a_purge_removes_what_matches_and_what_is_due_comes_back,
     a_purge_that_makes_no_sense_is_refused,
     every_queue_is_listed_and_jobs_are_found_by_queue,
+    a_call_changes_200_jobs_and_the_next_goes_on_at_its_cursor,
 );
 
 const QUEUE: &str = "/api/v1/queues/refresh:tiktok";
@@ -263,4 +268,46 @@ async fn every_queue_is_listed_and_jobs_are_found_by_queue(database: Database) {
     let cancel = json!({ "queue": "sweep", "dry_run": true });
     let none = world.post_json(&format!("{JOBS}/cancel"), cancel).await;
     assert_eq!(none.json()["matched"], 0);
+}
+
+async fn a_call_changes_200_jobs_and_the_next_goes_on_at_its_cursor(database: Database) {
+    let world = World::start(database).await;
+    let tenant = world.tenant("t1").await;
+    let run_at = world
+        .store
+        .now()
+        .await
+        .unwrap()
+        .plus(Duration::from_hours(1));
+    let jobs = (0..250).map(|_| delayed(tenant.uid, run_at)).collect();
+    let queue = world.queues.queue(&"refresh:tiktok".parse().unwrap());
+    queue.push_many(jobs).await.unwrap();
+    let cancel = async |cursor: &str| {
+        let path = format!("{JOBS}/cancel?cursor={cursor}");
+        world.post(&path).await.json()
+    };
+
+    let first = world.post(&format!("{JOBS}/cancel")).await.json();
+    let second = cancel(first["next_cursor"].as_str().unwrap()).await;
+    let nothing = world.post(&format!("{JOBS}/cancel")).await.json();
+
+    let counts = |answer: &Value| [answer["matched"].clone(), answer["changed"].clone()];
+    assert_eq!(counts(&first), [json!(200), json!(200)]);
+    assert_eq!(counts(&second), [json!(50), json!(50)]);
+    assert_eq!(second["next_cursor"], Value::Null);
+    assert_eq!(counts(&nothing), [json!(0), json!(0)]);
+}
+
+/// The job of a channel that is gone by now.
+fn delayed(tenant: TenantUid, run_at: Timestamp) -> NewJob {
+    jobs::refresh(jobs::RefreshRequest {
+        tenant,
+        channel: ChannelUid::generate(),
+        provider: &ProviderName::from_static("tiktok"),
+        generation: Generation(1),
+        when: When::At(run_at.as_millis()),
+        deadline: run_at,
+        not_before: None,
+        id: None,
+    })
 }

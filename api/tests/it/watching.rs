@@ -156,7 +156,7 @@ async fn a_stream_ends_with_its_time(database: Database) {
 
     let told = world.get(&format!("{OF_T1}?wait=0")).await;
 
-    let expected = "event: watching\ndata: {\"seconds\":0.0}\n\nevent: end\ndata: {\"reason\":\"time_over\"}\n\n";
+    let expected = "event: watching\ndata: {\"seconds\":0}\n\nevent: end\ndata: {\"reason\":\"time_over\"}\n\n";
     assert_eq!((told.status, told.text.as_str()), (200, expected));
 }
 

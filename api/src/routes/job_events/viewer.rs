@@ -90,18 +90,17 @@ impl Viewer {
         app: App,
         seat: Receiver<Sight>,
         (choice, names, pass): (Choice, Names, Pass),
-        ends_at: Instant,
+        wait: Duration,
     ) -> Self {
         let now = Instant::now();
-        let secs = ends_at.saturating_duration_since(now).as_secs_f64().round();
-        let begun = told("watching", &json!({ "seconds": secs }));
+        let begun = told("watching", &json!({ "seconds": wait.as_secs() }));
         Self {
             app,
             seat,
             choice,
             names,
             pass,
-            ends_at,
+            ends_at: now + wait,
             ask_at: now + ASK_EVERY,
             ready: VecDeque::from([begun]),
             is_over: false,

@@ -108,7 +108,10 @@ async fn forward(parts: &Parts, request: Request) -> Response {
         .await
         .unwrap();
     let mut response = Response::builder().status(answer.status());
-    *response.headers_mut().unwrap() = answer.headers().clone();
+    let headers = response.headers_mut().unwrap();
+    *headers = answer.headers().clone();
+    // What came in pieces goes on in one.
+    headers.remove("transfer-encoding");
     let body = answer.bytes().await.unwrap();
     response.body(Body::from(body)).unwrap()
 }

@@ -1,10 +1,11 @@
 //! Every typed call, against the shapes that the API really gives.
 
 use client::{
-    ChannelFilter, ChannelPatch, Client, JobFilter, JobStatus, NewChannel, NewInvitation,
+    Call, ChannelFilter, ChannelPatch, Client, JobFilter, JobStatus, NewChannel, NewInvitation,
     NewServiceToken, NewTenant, Paging, Refreshed, RefreshedMany, Report,
 };
 use domain::{ChannelState, Role, Scope};
+use reqwest::Method;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use testkit::Database;
@@ -16,6 +17,7 @@ testkit::each_database!(
     channels_tokens_and_reports_are_typed,
     refreshes_jobs_and_batches_are_typed,
     people_and_service_tokens_are_typed,
+    a_stream_of_events_is_read_to_its_end,
     a_refusal_tells_its_code_and_its_fields,
     no_id_is_another_address,
 );
@@ -186,6 +188,29 @@ async fn refreshes_jobs_and_batches_are_typed(database: Database) {
     };
     assert_eq!(acme.job_status().await.unwrap(), status);
     assert_eq!(client.job_status().await.unwrap(), status);
+}
+
+async fn a_stream_of_events_is_read_to_its_end(database: Database) {
+    let world = World::with(database, real_time()).await;
+    let client = with_acme(&world).await;
+    let watch = async |tenant: &str| {
+        let call = Call::new(Method::GET, &["tenants", tenant, "jobs", "events"]);
+        client.events(&call.query("wait", Some(0))).await
+    };
+
+    let mut events = watch("acme").await.unwrap();
+    let mut told = Vec::new();
+    while let Some(event) = events.next().await.unwrap() {
+        told.push((event.name, event.data));
+    }
+    let refused = watch("nobody").await.unwrap_err();
+
+    let expected = [
+        ("watching".to_owned(), json!({ "seconds": 0 })),
+        ("end".to_owned(), json!({ "reason": "time_over" })),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(refused.problem().unwrap().status, 404);
 }
 
 async fn people_and_service_tokens_are_typed(database: Database) {
