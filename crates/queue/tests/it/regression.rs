@@ -307,7 +307,7 @@ async fn l10_an_idle_worker_is_woken_for_each_job_and_asks_little() {
     let asked: BTreeMap<&str, u32> = after
         .iter()
         .map(|(name, count)| (name.as_str(), count - before.get(name).unwrap_or(&0)))
-        .filter(|(name, count)| *count > 0 && !["info", "hello", "client|setinfo"].contains(name))
+        .filter(|(_, count)| *count > 0)
         .collect();
     assert!(asked.values().sum::<u32>() <= 45, "{asked:?}");
     worker.stop().await;
@@ -347,6 +347,9 @@ async fn calls(bench: &Bench) -> BTreeMap<String, u32> {
     let info = String::from_utf8(info).unwrap();
     let calls = info.lines().filter_map(|line| {
         let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        // What tests ask, and what a connection says of itself; since Redis 7 with a second name.
+        let is_ours = !["client", "config", "hello", "info"].contains(&name.split('|').next()?);
+        is_ours.then_some(())?;
         Some((name.to_owned(), rest.split(',').next()?.parse().ok()?))
     });
     calls.collect()
@@ -385,9 +388,7 @@ async fn l11_the_cost_of_a_job_does_not_grow_with_the_backlog() {
             let jobs = turn.jobs.into_iter();
             settles = jobs.map(|job| (job, Outcome::Done, 1)).collect();
         }
-        let mut calls = calls(&bench).await;
-        calls.remove("config|resetstat");
-        calls
+        calls(&bench).await
     };
     bench.queue.push_many(many(2_000, 10)).await.unwrap();
     // The first jobs of a tenant to end are put down for trimming.
