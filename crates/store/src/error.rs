@@ -1,6 +1,6 @@
 //! What can go wrong between us and the database.
 
-use sea_orm::{DbErr, RuntimeErr};
+use sea_orm::{DbErr, RuntimeErr, sqlx};
 
 /// The database did not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -29,6 +29,22 @@ impl StoreError {
             Self::Closed | Self::Database(DbErr::Conn(_) | DbErr::ConnectionAcquire(_)) => true,
             Self::Database(DbErr::Exec(cause) | DbErr::Query(cause)) => is_connection(cause),
             Self::Database(_) | Self::Unreadable { .. } => false,
+        }
+    }
+
+    /// Whether the connection of a statement was closed by the other end; another one may live.
+    pub(crate) fn is_dead_connection(&self) -> bool {
+        let Self::Database(DbErr::Exec(cause) | DbErr::Query(cause)) = self else {
+            return false;
+        };
+        let RuntimeErr::SqlxError(cause) = cause else {
+            return false;
+        };
+        match cause.as_ref() {
+            sqlx::Error::Io(_) => true,
+            // PostgreSQL: class 57P, it was shut down or we were cut off.
+            sqlx::Error::Database(told) => told.code().is_some_and(|code| code.starts_with("57P")),
+            _ => false,
         }
     }
 

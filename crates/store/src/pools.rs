@@ -7,7 +7,7 @@ use domain::Timestamp;
 use sea_orm::sqlx::Executor as _;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr,
     QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
     Value,
 };
@@ -42,6 +42,8 @@ pub(crate) struct Pools {
     pub(crate) reader: DatabaseConnection,
     pub(crate) writer: DatabaseConnection,
     pub(crate) kept: Kept,
+    /// How many a pool has at most.
+    connections: u32,
     pub(crate) sql: Sql,
     /// Up to which attempt the history was pruned by this process.
     pub(crate) pruned_to: Mutex<Uuid>,
@@ -57,6 +59,7 @@ impl Pools {
         };
         Ok(Self {
             kept: Kept::new(options.max_connections),
+            connections: options.max_connections,
             reader,
             writer,
             sql: Sql::new(dialect, options.clock),
@@ -76,7 +79,8 @@ impl Pools {
 
     /// The rows that a reading statement finds.
     pub(crate) async fn read(&self, statement: Statement) -> Result<Vec<QueryResult>, StoreError> {
-        Ok(self.reader.query_all_raw(statement).await?)
+        self.past_dead_connections(|| self.reader.query_all_raw(statement.clone()))
+            .await
     }
 
     /// The rows of a text of SQL with its parameters.
@@ -95,7 +99,24 @@ impl Pools {
         values: impl Into<Vec<Value>>,
     ) -> Result<Option<QueryResult>, StoreError> {
         let statement = self.sql.statement(text, values.into());
-        Ok(self.reader.query_one_raw(statement).await?)
+        self.past_dead_connections(|| self.reader.query_one_raw(statement.clone()))
+            .await
+    }
+
+    /// Reads, and reads again where the connection turned out to be dead: a database that was
+    /// away for a moment leaves a pool of them behind, and each would cost a reader its answer.
+    async fn past_dead_connections<T, F>(&self, read: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, DbErr>>,
+    {
+        for _ in 0..self.connections {
+            match read().await.map_err(StoreError::from) {
+                // The pool drops it, and the next one may live.
+                Err(error) if error.is_dead_connection() => {}
+                done => return done,
+            }
+        }
+        Ok(read().await?)
     }
 
     /// Carries out a text of SQL that writes, and says how many rows it touched.

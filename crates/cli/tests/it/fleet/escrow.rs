@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use simulator::{MintRequest, Minted};
 use testkit::Database;
+use tokio::task::JoinSet;
 
 use super::flush::flush;
 use super::world::is_fresh;
@@ -19,6 +20,8 @@ testkit::each_database!(
     a_redis_that_lost_its_copies_gets_them_again,
     the_file_of_a_worker_that_stands_still_is_found_by_its_neighbour,
     a_file_in_escrow_that_was_cut_off_disturbs_nobody,
+    a_key_that_answers_in_escrow_need_is_not_retired,
+    after_an_outage_of_the_database_the_first_reads_are_answered,
 );
 
 async fn answers_that_the_database_does_not_take_are_stored_when_it_is_back(database: Database) {
@@ -138,6 +141,50 @@ async fn a_file_in_escrow_that_was_cut_off_disturbs_nobody(database: Database) {
     assert!(aside.exists(), "{}", aside.display());
     assert!(next.said().contains("a file in escrow is skipped"));
     next.stop();
+}
+
+async fn a_key_that_answers_in_escrow_need_is_not_retired(database: Database) {
+    let (world, _roles, _server, minted) = answers_on_their_way(database).await;
+    let mut worker = world.worker("data-1", &[]);
+    requests_left(&world, &minted).await;
+    let outage = world.outage().await;
+    in_escrow(&world.site.path("data-1"), minted.len()).await;
+    copies(&world, minted.len()).await;
+    worker.signal("KILL");
+    worker.wait();
+    outage.end().await;
+
+    let refused = world.site.refusal(&["keys", "retire", "k1"]);
+
+    let number = minted.len();
+    let expected = format!("'k1' is still needed by {number} answers in escrow");
+    assert!(refused.contains(&expected), "{refused}");
+}
+
+async fn after_an_outage_of_the_database_the_first_reads_are_answered(database: Database) {
+    const READS: usize = 20;
+    let world = World::on(database).await;
+    let (api, server) = world.api().await;
+    let reads = async || {
+        let mut all = JoinSet::new();
+        for _ in 0..READS {
+            let server = server.clone();
+            all.spawn(async move { server.get("/api/v1/tenants/acme/channels").await.status });
+        }
+        all.join_all().await
+    };
+    let before = reads().await;
+
+    let outage = world.outage().await;
+    let during = server.get("/api/v1/tenants/acme/channels").await.status;
+    outage.end().await;
+    let after = reads().await;
+
+    assert_eq!(before, [200; READS]);
+    // On SQLite only writers wait.
+    assert!([200, 503].contains(&during), "{during}");
+    assert_eq!(after, [200; READS]);
+    api.stop();
 }
 
 /// A scheduler has handed channels out whose provider takes its time.
