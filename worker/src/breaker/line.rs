@@ -309,3 +309,6 @@ fn share(per_second: f64, time: Duration) -> u32 {
     let whole = whole as u32;
     whole
 }
+
+#[cfg(test)]
+mod tests;

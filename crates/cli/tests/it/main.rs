@@ -1,6 +1,7 @@
 //! The program as its users meet it: started, talked to, stopped and killed.
 
 mod demo;
+mod documents;
 mod fleet;
 mod harness;
 mod people;

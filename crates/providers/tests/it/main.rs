@@ -7,6 +7,7 @@ mod facebook;
 mod facturify;
 mod instagram;
 mod oauth2;
+mod policy;
 mod service_token;
 mod simulated;
 mod stub;
