@@ -283,6 +283,7 @@ fn consume(
     }
     let calls = Arc::new(Calls::new(jobs::provider_of(name), options.concurrency));
     options.concurrency += options.concurrency.min(AHEAD);
+    options.overlaps = false;
     options.on_poison = Some(poison::recorder(deps.store.clone()));
     let consumer = queue.consumer::<RefreshChannel>(options);
     let health = consumer.health();

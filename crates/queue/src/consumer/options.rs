@@ -18,6 +18,10 @@ pub type PoisonHook = Arc<dyn Fn(JobView) -> BoxFuture<'static, ()> + Send + Syn
 pub struct ConsumerOptions {
     /// Jobs at once, at least 1; nothing is claimed ahead of free slots.
     pub concurrency: usize,
+    /// Whether two calls of Redis may be under way, each for half of the slots. Handlers that
+    /// take microseconds are kept busy by that; with longer ones each call is better for as
+    /// many jobs as there are.
+    pub overlaps: bool,
     /// How the worker is called in logs; names nothing in Redis, so that any
     /// number of workers may have the same.
     pub label: String,
@@ -36,11 +40,12 @@ pub struct ConsumerOptions {
 }
 
 impl ConsumerOptions {
-    /// Three jobs at once, no shutdown, no hook.
+    /// Three jobs at once, two calls of Redis, no shutdown, no hook.
     #[must_use]
     pub fn new(label: impl Into<String>, process: Uuid) -> Self {
         Self {
             concurrency: 3,
+            overlaps: true,
             label: label.into(),
             process,
             shutdown: CancellationToken::new(),
@@ -52,6 +57,13 @@ impl ConsumerOptions {
     #[must_use]
     pub fn concurrency(mut self, concurrency: usize) -> Self {
         self.concurrency = concurrency.max(1);
+        self
+    }
+
+    /// Whether two calls of Redis may be under way.
+    #[must_use]
+    pub fn overlaps(mut self, overlaps: bool) -> Self {
+        self.overlaps = overlaps;
         self
     }
 

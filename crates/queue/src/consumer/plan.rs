@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use apalis_core::task::Task;
 
 use super::desk::{Desk, Held, Ticket};
+use super::options::ConsumerOptions;
 use super::settle::Settle;
 use super::step::Order;
 
@@ -107,7 +108,7 @@ impl Desk {
             self.idle.send_replace(idle);
             return Plan::Rest(state.look_at.filter(|_| idle));
         }
-        let most = share(self.options.concurrency);
+        let most = share(&self.options);
         let count = state.settles.len().min(most);
         let settles: Vec<Settle> = state.settles.drain(..count).collect();
         let want = if stopping || (!state.hungry && settles.is_empty()) {
@@ -192,8 +193,9 @@ impl Room {
 }
 
 /// What one call takes of the jobs: while Redis has one half, we have the other, and neither waits.
-fn share(concurrency: usize) -> usize {
-    concurrency.div_ceil(2).clamp(1, BATCH)
+fn share(options: &ConsumerOptions) -> usize {
+    let calls = if options.overlaps { 2 } else { 1 };
+    options.concurrency.div_ceil(calls).clamp(1, BATCH)
 }
 
 /// Settles that are worth a call while another is under way.

@@ -43,7 +43,7 @@ pub(super) async fn pump(desk: Arc<Desk>) {
                 left => left - 1,
             };
         }
-        match desk.plan(calls.room()) {
+        match desk.plan(calls.room(desk.options.overlaps)) {
             Plan::Close => {
                 desk.gone.cancel();
                 return;
@@ -115,10 +115,10 @@ impl Default for Calls {
 
 impl Calls {
     /// Whether another call may be sent. Who is in doubt asks one question at a time.
-    fn room(&self) -> Room {
+    fn room(&self, overlaps: bool) -> Room {
         match self.under_way.len() {
             0 => Room::Free,
-            1 if !self.in_doubt => Room::ForMany,
+            1 if overlaps && !self.in_doubt => Room::ForMany,
             _ => Room::None,
         }
     }

@@ -102,9 +102,11 @@ async fn ten_thousand_jobs_of_many_tenants_run_exactly_once() {
     let runs = Log::default();
 
     let workers: Vec<Running> = (0..3)
-        .map(|_| {
+        .map(|at| {
             let runs = runs.clone();
-            start(&bench.queue, options(20), move |payload, _| {
+            // With two calls of Redis at once, and with one.
+            let options = options(20).overlaps(at > 0);
+            start(&bench.queue, options, move |payload, _| {
                 runs.add(payload);
                 async { Ok(Outcome::Done) }
             })
