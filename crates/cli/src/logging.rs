@@ -67,6 +67,9 @@ where
         .with_context(|| format!("setting log.filter: {:?} is no filter", settings.filter))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // A full disk would else be told on standard error, and a standard error that is full
+        // itself end whoever says something.
+        .log_internal_errors(false)
         .with_writer(writer);
     let started = if json {
         lines

@@ -1,6 +1,11 @@
 //! `tokenfleet up`: its data directory, its Redis, its end.
 
+use std::fs::OpenOptions;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -34,6 +39,32 @@ fn up_needs_no_settings_and_keeps_its_data_over_a_restart() {
 
     assert_eq!(tenants[0]["id"], json!("acme"));
     up.stop();
+}
+
+#[test]
+fn a_log_that_cannot_be_written_ends_nobody() {
+    let site = Site::new();
+    let full = OpenOptions::new().write(true).open("/dev/full");
+    let mut command = site.command(&UP);
+    command.stdout(Stdio::piped());
+    let mut up = command
+        .stderr(full.expect("Linux has it"))
+        .spawn()
+        .expect("it can be started");
+    let out = up.stdout.take().expect("it is piped");
+    let mut lines = BufReader::new(out).lines().map_while(Result::ok);
+
+    let (tell, heard) = mpsc::channel();
+    std::thread::spawn(move || tell.send(lines.any(|line| line.contains(READY))));
+    let is_ready = heard.recv_timeout(Duration::from_secs(30)) == Ok(true);
+    let signal = if is_ready { "-TERM" } else { "-KILL" };
+    let pid = up.id().to_string();
+    let asked = Command::new("kill").args([signal, &pid]).status();
+    let ended = up.wait().expect("it is our child");
+
+    assert!(is_ready, "{ended}");
+    assert!(asked.expect("kill is there").success());
+    assert!(ended.success(), "{ended}");
 }
 
 #[test]
