@@ -16,6 +16,8 @@ pub struct Model {
     pub interval_ms: i64,
     /// Window of the sweep; the default of the fleet if null.
     pub refresh_before_minutes: Option<i32>,
+    /// What becomes of a slot that was missed: `once` or `skip`.
+    pub misfire: String,
     /// The next slot.
     pub next_run_at: i64,
     /// The last slot whose sweep was done.

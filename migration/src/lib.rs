@@ -17,6 +17,7 @@ mod m0011_people;
 mod m0012_audit_log;
 mod m0013_webhooks;
 mod m0014_counter_deltas;
+mod m0015_misfire;
 
 use sea_orm_migration::prelude::{
     ColumnDef, DbErr, MigrationTrait, MigratorTrait, SchemaManager, async_trait,
@@ -62,6 +63,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0012_audit_log::Migration),
             Box::new(m0013_webhooks::Migration),
             Box::new(m0014_counter_deltas::Migration),
+            Box::new(m0015_misfire::Migration),
         ]
     }
 }

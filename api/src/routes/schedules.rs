@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use domain::Timestamp;
+use domain::{Misfire, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::Schedule;
@@ -26,6 +26,10 @@ pub(super) struct ScheduleBody {
     #[serde(default)]
     #[schemars(range(min = 0, max = MINUTES_MAX), example = 60)]
     refresh_before_minutes: Option<Whole<i64>>,
+    /// What becomes of a run that comes more than a minute late: `once` makes up for all that
+    /// were missed, `skip` waits for the next.
+    #[serde(default)]
+    misfire: Misfire,
 }
 
 /// A schedule, with the job of its next run.
@@ -35,6 +39,7 @@ pub(super) struct ScheduleView {
     next_run_at: Timestamp,
     interval_minutes: u64,
     refresh_before_minutes: Option<u32>,
+    misfire: Misfire,
 }
 
 impl From<Schedule> for ScheduleView {
@@ -44,6 +49,7 @@ impl From<Schedule> for ScheduleView {
             next_run_at: schedule.next_run_at,
             interval_minutes: schedule.interval.as_secs() / 60,
             refresh_before_minutes: schedule.refresh_before_minutes,
+            misfire: schedule.misfire,
         }
     }
 }
@@ -62,7 +68,10 @@ pub(super) async fn put(
     Input(body): Input<ScheduleBody>,
 ) -> Result<Json<ScheduleView>, Problem> {
     let (interval, before) = check(&body).map_err(Problem::invalid)?;
-    let schedule = app.store.put_schedule(tenant.uid, interval, before).await?;
+    let schedule = app
+        .store
+        .put_schedule(tenant.uid, interval, before, body.misfire)
+        .await?;
     Ok(Json(schedule.into()))
 }
 

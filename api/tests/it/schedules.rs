@@ -24,7 +24,7 @@ async fn s2_5_a_schedule_is_made_shown_and_made_again(database: Database) {
     let before = world.store.now().await.unwrap();
     let missing = world.get(SCHEDULE).await;
 
-    let body = json!({"interval_minutes": 120, "refresh_before_minutes": 60});
+    let body = json!({"interval_minutes": 120, "refresh_before_minutes": 60, "misfire": "skip"});
     let put = world.put_json(SCHEDULE, body.clone()).await;
     let again = world.put_json(SCHEDULE, body).await;
     let shown = world.get(SCHEDULE).await;
@@ -38,6 +38,7 @@ async fn s2_5_a_schedule_is_made_shown_and_made_again(database: Database) {
     {
       "interval_minutes": 120,
       "job_id": "[job]",
+      "misfire": "skip",
       "next_run_at": "[time]",
       "refresh_before_minutes": 60
     }
@@ -49,6 +50,7 @@ async fn s2_5_a_schedule_is_made_shown_and_made_again(database: Database) {
     assert_eq!(shown.json(), put.json());
     assert_ne!(changed.json()["job_id"], put.json()["job_id"]);
     assert_eq!(changed.json()["refresh_before_minutes"], json!(null));
+    assert_eq!(changed.json()["misfire"], "once");
 }
 
 async fn s2_5_the_job_of_the_next_run_is_shown_before_it_exists(database: Database) {
@@ -92,6 +94,10 @@ async fn s2_5_numbers_out_of_range_are_refused_and_change_nothing(database: Data
         (json!({"interval_minutes": 1.5}), &["interval_minutes"]),
         (json!({"interval_minutes": "120"}), &["interval_minutes"]),
         (json!({}), &["interval_minutes"]),
+        (
+            json!({"interval_minutes": 60, "misfire": "twice"}),
+            &["misfire"],
+        ),
         (
             json!({"interval_minutes": -1, "refresh_before_minutes": -1}),
             &["interval_minutes", "refresh_before_minutes"],

@@ -9,6 +9,7 @@ mod event;
 mod failure;
 mod grant;
 mod ids;
+mod misfire;
 mod policy;
 mod refresh;
 mod state;
@@ -26,6 +27,7 @@ pub use ids::{
     ChannelUid, EndpointUid, Generation, InvalidName, Name, ProcessUid, ProviderName,
     ServiceTokenUid, SessionUid, TenantUid, UserUid,
 };
+pub use misfire::{Misfire, UnknownMisfire};
 pub use policy::{Lifetime, Margin, Plan, Window, next_attempt_after_failure, rehandout_after};
 pub use refresh::{AttemptOutcome, AttemptRecord, JobTotals, RefreshResult, TokenExpirationInfo};
 pub use state::{ChannelState, UnknownState};

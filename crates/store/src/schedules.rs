@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{TenantUid, Timestamp};
+use domain::{Misfire, TenantUid, Timestamp};
 use entity::schedules::Model;
 use sea_orm::{FromQueryResult as _, QueryResult};
 use uuid::Uuid;
@@ -13,8 +13,9 @@ use crate::{Store, StoreError};
 /// O(1) on the tenant.
 const PUT: &str = "
     INSERT INTO schedules (
-        uid, tenant_uid, interval_ms, refresh_before_minutes, next_run_at, created_at, updated_at
-    ) VALUES ($1, $2, $3, $4, {now} + $3 + $5, {now}, {now})
+        uid, tenant_uid, interval_ms, refresh_before_minutes, misfire, next_run_at, created_at,
+        updated_at
+    ) VALUES ($1, $2, $3, $4, $5, {now} + $3 + $6, {now}, {now})
     ON CONFLICT (tenant_uid) DO UPDATE SET
         next_run_at = CASE
             WHEN schedules.interval_ms = excluded.interval_ms THEN schedules.next_run_at
@@ -22,6 +23,7 @@ const PUT: &str = "
         END,
         interval_ms = excluded.interval_ms,
         refresh_before_minutes = excluded.refresh_before_minutes,
+        misfire = excluded.misfire,
         updated_at = excluded.updated_at
     RETURNING *";
 
@@ -65,6 +67,8 @@ pub struct Schedule {
     pub interval: Duration,
     /// Window of the sweep in minutes; the default of the fleet if `None`.
     pub refresh_before_minutes: Option<u32>,
+    /// What becomes of a slot that was missed.
+    pub misfire: Misfire,
     /// The next slot.
     pub next_run_at: Timestamp,
     /// The last slot whose sweep was done.
@@ -90,6 +94,7 @@ impl Store {
         tenant: TenantUid,
         interval_minutes: u32,
         refresh_before_minutes: Option<u32>,
+        misfire: Misfire,
     ) -> Result<Schedule, StoreError> {
         let interval = Duration::from_mins(u64::from(interval_minutes));
         let before = refresh_before_minutes.map(|minutes| minutes.try_into().unwrap_or(i32::MAX));
@@ -98,6 +103,7 @@ impl Store {
             tenant.0.into(),
             millis(interval).into(),
             before.into(),
+            misfire.as_str().into(),
             millis(offset(tenant, interval)).into(),
         ];
         let row = self.pools.write_returning(PUT, values).await?;
@@ -195,6 +201,7 @@ fn schedule(row: &QueryResult) -> Result<Schedule, StoreError> {
         tenant: TenantUid(row.tenant_uid),
         interval: Duration::from_millis(interval),
         refresh_before_minutes: before.map_err(|_| bad("window"))?,
+        misfire: row.misfire.parse().map_err(|_| bad("misfire"))?,
         next_run_at: Timestamp::from_millis(row.next_run_at),
         last_done_slot: row.last_done_slot.map(Timestamp::from_millis),
         created_at: Timestamp::from_millis(row.created_at),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::Timestamp;
+use domain::{Misfire, Timestamp};
 use queue::{ConnectOptions, JobFilter, Queue, Queues};
 use store::{Retention, Schedule, Store};
 use testkit::redis::RedisServer;
@@ -12,6 +12,8 @@ use tokenfleet_scheduler::{Deps, sweep};
 testkit::each_database!(
     a_slot_whose_scheduler_died_before_it_moved_on_is_queued_once,
     a_slot_that_comes_while_the_last_sweep_waits_is_left_out,
+    a_missed_slot_is_run_late_or_left_out_as_its_schedule_says,
+    the_sweeps_of_many_tenants_are_queued_at_once,
 );
 
 const TEN: Duration = Duration::from_mins(10);
@@ -26,12 +28,18 @@ struct Bench {
 impl Bench {
     /// A tenant with a schedule whose first slot has come.
     async fn on(database: &Database) -> Self {
+        Self::with(database, Misfire::Once).await
+    }
+
+    /// The same whose schedule has this policy.
+    async fn with(database: &Database, misfire: Misfire) -> Self {
         let clock = TestClock::start();
         let store = database.store_at(&clock).await;
         let redis = RedisServer::start().await.unwrap();
         let queues = Queues::connect(ConnectOptions::new(redis.url())).await;
         let tenant = testkit::tenant(&store).await;
-        let schedule = store.put_schedule(tenant.uid, 10, None).await.unwrap();
+        let schedule = store.put_schedule(tenant.uid, 10, None, misfire);
+        let schedule = schedule.await.unwrap();
         clock.set(schedule.next_run_at);
         let deps = Deps {
             store,
@@ -100,4 +108,48 @@ async fn a_slot_that_comes_while_the_last_sweep_waits_is_left_out(database: Data
     bench.clock.advance(TEN);
     sweep(&bench.deps).await.unwrap();
     assert_eq!(bench.queued().await, [slot.plus(2 * TEN)]);
+}
+
+async fn a_missed_slot_is_run_late_or_left_out_as_its_schedule_says(database: Database) {
+    let beyond = Misfire::MISSED_AFTER + Duration::from_millis(1);
+    for (policy, late, runs) in [
+        (Misfire::Once, beyond, true),
+        (Misfire::Skip, beyond, false),
+        (Misfire::Skip, Misfire::MISSED_AFTER, true),
+    ] {
+        let bench = Bench::with(&database, policy).await;
+        let slot = bench.schedule.next_run_at;
+        bench.clock.set(slot.plus(late));
+
+        sweep(&bench.deps).await.unwrap();
+
+        let expected: Vec<_> = runs.then_some(slot).into_iter().collect();
+        assert_eq!(bench.queued().await, expected, "{policy:?} {late:?}");
+        assert_eq!(bench.next_slot().await, slot.plus(TEN));
+        // Whatever became of it, the next one is on time.
+        let ended = jobs::sweep_job_id(bench.schedule.uid, slot);
+        bench.queue().remove(&ended).await.unwrap();
+        bench.clock.set(slot.plus(TEN));
+        sweep(&bench.deps).await.unwrap();
+        assert_eq!(bench.queued().await, [slot.plus(TEN)]);
+    }
+}
+
+async fn the_sweeps_of_many_tenants_are_queued_at_once(database: Database) {
+    let bench = Bench::on(&database).await;
+    let store = &bench.deps.store;
+    let mut slots = vec![bench.schedule.next_run_at];
+    for _ in 0..40 {
+        let tenant = testkit::tenant(store).await;
+        let schedule = store.put_schedule(tenant.uid, 10, None, Misfire::Once);
+        slots.push(schedule.await.unwrap().next_run_at);
+    }
+    bench.clock.advance(2 * TEN);
+
+    sweep(&bench.deps).await.unwrap();
+
+    let mut queued = bench.queued().await;
+    queued.sort_unstable();
+    slots.sort_unstable();
+    assert_eq!(queued, slots);
 }

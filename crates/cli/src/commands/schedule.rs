@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use domain::Misfire;
 use reqwest::Method;
 use serde_json::json;
 
@@ -13,6 +14,7 @@ const EXAMPLES: &str = "\
 Examples:
   tokenfleet schedule set acme --every 2h
   tokenfleet schedule set acme --every 120 --refresh-before 60
+  tokenfleet schedule set acme --every 1d --misfire skip
   tokenfleet schedule cancel acme";
 
 /// What to do with a schedule.
@@ -37,6 +39,10 @@ enum Action {
         /// How far ahead each run looks
         #[arg(long, value_name = "MINUTES", value_parser = minutes)]
         refresh_before: Option<u64>,
+        /// What becomes of a run that comes more than a minute late: `once` makes up for all
+        /// that were missed, `skip` waits for the next
+        #[arg(long, value_name = "POLICY", default_value = "once")]
+        misfire: Misfire,
     },
     /// Show it
     Show {
@@ -62,8 +68,9 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
             tenant,
             every,
             refresh_before,
+            misfire,
         } => {
-            let mut body = json!({ "interval_minutes": every });
+            let mut body = json!({ "interval_minutes": every, "misfire": misfire });
             if let Some(minutes) = refresh_before {
                 body["refresh_before_minutes"] = (*minutes).into();
             }

@@ -221,8 +221,12 @@ fn tenants_channels_schedules_jobs_and_figures_are_commands() {
     let account = ["channel", "account", "acme", "facturas"];
     assert!(site.refusal(&account).contains("(404)"));
 
-    let schedule = site.json(&["schedule", "set", "acme", "--every", "2h"]);
+    let every = ["schedule", "set", "acme", "--every", "2h"];
+    let schedule = site.json(&every);
     assert_eq!(schedule["interval_minutes"], json!(120));
+    assert_eq!(schedule["misfire"], "once");
+    let schedule = site.json(&[&every[..], &["--misfire", "skip"]].concat());
+    assert_eq!(schedule["misfire"], "skip");
     assert_eq!(
         site.json(&["schedule", "cancel", "acme"]),
         json!({ "cancelled": true })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{ChannelState, Timestamp, TokenExpirationInfo};
+use domain::{ChannelState, Misfire, Timestamp, TokenExpirationInfo};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -41,6 +41,10 @@ pub struct Schedule {
     pub interval_minutes: u64,
     /// How many minutes ahead each run looks; `None` is 60.
     pub refresh_before_minutes: Option<u32>,
+    /// What becomes of a run that comes more than a minute late; a server that does not say it
+    /// knows only `once`.
+    #[serde(default)]
+    pub misfire: Misfire,
 }
 
 /// A tenant's channels in figures (S2.8).
@@ -163,7 +167,8 @@ impl<'c> TenantApi<'c> {
     }
 
     /// Makes or changes its recurring refresh (S2.5): every 1 to 43,200 minutes; each run
-    /// looks `refresh_before_minutes` ahead, 60 if left out.
+    /// looks `refresh_before_minutes` ahead, 60 if left out; `misfire` says what becomes of one
+    /// that was missed.
     ///
     /// # Errors
     ///
@@ -172,10 +177,12 @@ impl<'c> TenantApi<'c> {
         &self,
         interval_minutes: u64,
         refresh_before_minutes: Option<u64>,
+        misfire: Misfire,
     ) -> Result<Schedule, ClientError> {
         let body = object([
             ("interval_minutes", json!(interval_minutes)),
             ("refresh_before_minutes", json!(refresh_before_minutes)),
+            ("misfire", json!(misfire)),
         ]);
         let call = self.at(Method::PUT, &["schedule"]).body(body);
         self.client.typed(&call).await

@@ -4,7 +4,7 @@ use client::{
     Call, ChannelFilter, ChannelPatch, Client, JobFilter, JobStatus, NewChannel, NewInvitation,
     NewServiceToken, NewTenant, Paging, Refreshed, RefreshedMany, Report,
 };
-use domain::{ChannelState, Role, Scope};
+use domain::{ChannelState, Misfire, Role, Scope};
 use reqwest::Method;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
@@ -70,7 +70,8 @@ async fn tenants_and_schedules_are_typed(database: Database) {
         ..Paging::default()
     };
     let rest = client.tenants(&rest).await.unwrap();
-    let made = acme.put_schedule(120, Some(30)).await.unwrap();
+    let made = acme.put_schedule(120, Some(30), Misfire::Skip);
+    let made = made.await.unwrap();
     let shown = acme.schedule().await.unwrap();
     let cancelled = [
         acme.cancel_schedule().await.unwrap(),
@@ -86,6 +87,7 @@ async fn tenants_and_schedules_are_typed(database: Database) {
         (made.interval_minutes, made.refresh_before_minutes),
         (120, Some(30))
     );
+    assert_eq!(made.misfire, Misfire::Skip);
     assert_eq!(cancelled, [true, false]);
     acme.delete().await.unwrap();
     let gone = acme.show().await.unwrap_err();
@@ -252,7 +254,10 @@ async fn a_refusal_tells_its_code_and_its_fields(database: Database) {
     let world = World::with(database, real_time()).await;
     let client = with_acme(&world).await;
 
-    let error = client.tenant("acme").put_schedule(0, None).await;
+    let error = client
+        .tenant("acme")
+        .put_schedule(0, None, Misfire::Once)
+        .await;
     let gone = client.tenant("nobody").show().await.unwrap_err();
 
     let error = error.unwrap_err();

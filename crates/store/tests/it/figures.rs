@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::{
-    AttemptOutcome, ChannelState, Clock as _, ErrorClass, JobTotals, ProviderName, TenantUid,
+    AttemptOutcome, ChannelState, Clock as _, ErrorClass, JobTotals, Misfire, ProviderName,
+    TenantUid,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -50,7 +51,7 @@ async fn statistics_count_by_state_provider_and_time(database: Database) {
 
     let default_window = store.statistics(tenant.uid).await.unwrap();
     store
-        .put_schedule(tenant.uid, 120, Some(125))
+        .put_schedule(tenant.uid, 120, Some(125), Misfire::Once)
         .await
         .unwrap();
     let own_window = store.statistics(tenant.uid).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Clock as _, Timestamp};
+use domain::{Clock as _, Misfire, Timestamp};
 use store::{Schedule, Store};
 use testkit::{Database, TestClock};
 
@@ -23,7 +23,8 @@ async fn setting(database: &Database, minutes: u32) -> (Store, TestClock, Schedu
     let clock = TestClock::start();
     let store = database.store_at(&clock).await;
     let tenant = testkit::tenant(&store).await;
-    let schedule = store.put_schedule(tenant.uid, minutes, None).await.unwrap();
+    let schedule = store.put_schedule(tenant.uid, minutes, None, Misfire::Once);
+    let schedule = schedule.await.unwrap();
     (store, clock, schedule)
 }
 
@@ -34,9 +35,9 @@ async fn the_first_slot_is_one_interval_and_a_small_offset_from_now(database: Da
     for (minutes, most) in [(1, 3_000), (10, 30_000), (120, 60_000), (43_200, 60_000)] {
         let tenant = testkit::tenant(&store).await;
 
-        let schedule = store.put_schedule(tenant.uid, minutes, Some(60)).await;
+        let schedule = store.put_schedule(tenant.uid, minutes, Some(60), Misfire::Skip);
 
-        let schedule = schedule.unwrap();
+        let schedule = schedule.await.unwrap();
         let interval = MINUTE * minutes;
         let offset = schedule.next_run_at.since(clock.now().plus(interval));
         assert!(
@@ -48,6 +49,7 @@ async fn the_first_slot_is_one_interval_and_a_small_offset_from_now(database: Da
             tenant: tenant.uid,
             interval,
             refresh_before_minutes: Some(60),
+            misfire: Misfire::Skip,
             next_run_at: clock.now().plus(interval + offset),
             last_done_slot: None,
             created_at: clock.now(),
@@ -62,21 +64,23 @@ async fn putting_the_same_schedule_again_leaves_its_slot(database: Database) {
     let (store, clock, schedule) = setting(&database, 120).await;
     clock.advance(MINUTE);
 
-    let again = store.put_schedule(schedule.tenant, 120, Some(30)).await;
+    let again = store.put_schedule(schedule.tenant, 120, Some(30), Misfire::Skip);
 
     let expected = Schedule {
         refresh_before_minutes: Some(30),
+        misfire: Misfire::Skip,
         updated_at: clock.now(),
         ..schedule
     };
-    assert_eq!(again.unwrap(), expected);
+    assert_eq!(again.await.unwrap(), expected);
 }
 
 async fn a_changed_interval_starts_anew(database: Database) {
     let (store, clock, schedule) = setting(&database, 120).await;
     clock.advance(MINUTE);
 
-    let changed = store.put_schedule(schedule.tenant, 60, None).await.unwrap();
+    let changed = store.put_schedule(schedule.tenant, 60, None, Misfire::Once);
+    let changed = changed.await.unwrap();
 
     assert_eq!(changed.uid, schedule.uid);
     assert!(changed.next_run_at >= clock.now().plus(60 * MINUTE));
@@ -163,8 +167,8 @@ async fn due_schedules_come_longest_due_first(database: Database) {
     let mut uids = Vec::new();
     for minutes in [30, 10, 20, 300] {
         let tenant = testkit::tenant(&store).await;
-        let schedule = store.put_schedule(tenant.uid, minutes, None).await;
-        uids.push(schedule.unwrap().uid);
+        let schedule = store.put_schedule(tenant.uid, minutes, None, Misfire::Once);
+        uids.push(schedule.await.unwrap().uid);
     }
     clock.advance(60 * MINUTE);
 

@@ -1,6 +1,6 @@
 //! Tenants: names, pages, and taking one away.
 
-use domain::{Clock as _, JobTotals, Name};
+use domain::{Clock as _, JobTotals, Misfire, Name};
 use store::{CreateError, PageRequest};
 use testkit::{Database, TestClock};
 
@@ -59,7 +59,8 @@ async fn a_deleted_tenant_is_gone_at_once_and_its_name_is_free(database: Databas
     let tenant = store.create_tenant(Some(name("acme")), None).await.unwrap();
     let ends = clock.now().plus(std::time::Duration::from_hours(2));
     let channel = testkit::channels(&store, vec![testkit::channel(tenant.uid, ends)]).await;
-    store.put_schedule(tenant.uid, 60, None).await.unwrap();
+    let schedule = store.put_schedule(tenant.uid, 60, None, Misfire::Once);
+    schedule.await.unwrap();
 
     assert!(store.delete_tenant(tenant.uid).await.unwrap());
 

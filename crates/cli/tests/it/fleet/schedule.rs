@@ -38,6 +38,7 @@ async fn s2_5_a_schedule_sweeps_its_tenant_once_per_slot_and_s2_6_ends_it(databa
     let expected = [
         "interval_minutes",
         "job_id",
+        "misfire",
         "next_run_at",
         "refresh_before_minutes",
     ];
