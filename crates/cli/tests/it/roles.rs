@@ -1,8 +1,9 @@
 //! Schedulers, workers and the API as processes of their own, several of each.
 
+use serde_json::Value;
 use simulator::{MintRequest, Running as Simulated, Simulator, SimulatorConfig};
-use testkit::Database;
 use testkit::redis::RedisServer;
+use testkit::{Database, Kind};
 
 use crate::harness::{ADMIN_TOKEN, MASTER_KEYS, Running, Site, until};
 
@@ -18,27 +19,37 @@ struct Fleet {
     site: Site,
     simulator: Simulated,
     api: Running,
-    _redis: RedisServer,
+    _redis: Vec<RedisServer>,
     _database: Database,
 }
 
 impl Fleet {
     async fn start(database: Database) -> Self {
-        let redis = RedisServer::start()
-            .await
-            .expect("redis-server is installed");
+        let redis = RedisServer::start().await;
+        let redis = redis.expect("redis-server is installed");
+        let url = redis.url();
+        Self::on(database, vec![redis], &url).await
+    }
+
+    /// One whose Redis servers are reached by this address.
+    async fn on(database: Database, redis: Vec<RedisServer>, url: &str) -> Self {
         let simulator = Simulator::start(SimulatorConfig::default())
             .await
             .expect("a free port");
         let site = Site::new()
             .env("DATABASE_URL", database.url())
-            .env("REDIS_URL", redis.url())
+            .env("REDIS_URL", url)
             .env("TOKENFLEET_MASTER_KEYS", MASTER_KEYS)
             .env("TOKENFLEET_ADMIN_TOKEN", ADMIN_TOKEN)
             .signing()
             .env("TOKENFLEET_QUEUE__LEASE", "5s")
             .env("TOKENFLEET_SCHEDULER__INTERVAL", "100ms")
             .env("TIKTOK_BASE_URL", simulator.base_url("tiktok"))
+            // The same app, so that the doctor asks for it.
+            .env(
+                "TIKTOK_LEGACY_BASE_URL",
+                simulator.base_url("tiktok_legacy"),
+            )
             .env("TIKTOK_CLIENT_KEY", simulator::TIKTOK_CLIENT_KEY)
             .env("TIKTOK_CLIENT_SECRET", simulator::TIKTOK_CLIENT_SECRET)
             .env("META_BASE_URL", simulator.base_url("facebook"))
@@ -149,5 +160,52 @@ async fn the_channels_of_a_killed_worker_are_refreshed_by_another(database: Data
 
     second.stop();
     scheduler.stop();
+    fleet.api.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_roles_work_on_a_cluster() {
+    testkit::run_on(Kind::Sqlite, async |database| {
+        let node = RedisServer::start_cluster().await;
+        let node = node.expect("redis-server is installed");
+        let url = format!("redis+cluster://127.0.0.1:{}", node.port());
+        refreshes(Fleet::on(database, vec![node], &url).await);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_roles_work_behind_sentinels() {
+    testkit::run_on(Kind::Sqlite, async |database| {
+        let master = RedisServer::start().await;
+        let master = master.expect("redis-server is installed");
+        let sentinel = RedisServer::start_sentinel_of(&master, "main").await;
+        let sentinel = sentinel.expect("Redis can be a Sentinel");
+        let url = format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port());
+        refreshes(Fleet::on(database, vec![master, sentinel], &url).await);
+    })
+    .await;
+}
+
+/// One channel is refreshed by itself, one on demand, and the doctor finds nothing.
+fn refreshes(fleet: Fleet) {
+    fleet.import(&MintRequest::of("tiktok").expires_in(0));
+    fleet.import(&MintRequest::of("facebook").expires_in(5_000_000));
+    let running = [fleet.scheduler(), fleet.worker()];
+
+    let answer = fleet
+        .site
+        .json(&["channel", "refresh", "acme", "facebook-0"]);
+    fleet.await_all_fresh();
+
+    assert!(answer["job_id"].is_string(), "{answer}");
+    let report = fleet.site.run(&["doctor", "--json"]).out;
+    let report: Value = serde_json::from_str(&report).expect("it prints JSON");
+    let findings = report["findings"].as_array().expect("a list");
+    let bad: Vec<_> = findings.iter().filter(|it| it["ok"] == false).collect();
+    assert_eq!(bad, Vec::<&Value>::new());
+    for process in running {
+        process.stop();
+    }
     fleet.api.stop();
 }

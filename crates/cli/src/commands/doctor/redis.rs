@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use config::Loaded;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult};
 use secrecy::{ExposeSecret as _, SecretString};
+use servers::Server;
+use tokio::time::timeout;
 
 use super::{Finding, queues};
 use crate::{parts, redis_server};
@@ -57,15 +59,24 @@ fn program() -> Finding {
     }
 }
 
-async fn ask(url: &SecretString) -> redis::RedisResult<(MultiplexedConnection, String)> {
+async fn ask(url: &SecretString) -> RedisResult<(MultiplexedConnection, String)> {
     let limits = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(LIMIT))
         .set_response_timeout(Some(LIMIT));
-    let mut connection = Client::open(url.expose_secret())?
+    let mut connection = client(url)
+        .await?
         .get_multiplexed_async_connection_with_config(&limits)
         .await?;
     let info = redis::cmd("INFO").query_async(&mut connection).await?;
     Ok((connection, info))
+}
+
+/// The master if Sentinels know it, any node of a cluster.
+async fn client(url: &SecretString) -> RedisResult<Client> {
+    let told = |what| RedisError::from((ErrorKind::InvalidClientConfig, what));
+    let server = Server::parse(url.expose_secret()).ok_or_else(|| told("no address of Redis"))?;
+    let asked = timeout(LIMIT, server.client(None)).await;
+    asked.map_err(|_| told("nobody says where it is"))?
 }
 
 fn judge(info: &str) -> Vec<Finding> {
