@@ -69,6 +69,15 @@
 //! hold a job back: its own (which [`When::Now`] overrides) and `not_before`,
 //! which others set and nobody undercuts.
 //!
+//! **Outcomes.** A handler ends its job with an [`Outcome`]: done, retried (after a backoff, or
+//! when a provider said), snoozed (no attempt is spent), cancelled or failed. An `Err` is a
+//! fault of the program, and retried. [`Queue::cancel`] stops a running job through a token that
+//! the handler sees ([`JobContext::stop_token`]); [`Queue::retry`], [`Queue::promote`] and [`Queue::remove`]
+//! work on one job, [`Queue::change_all`] on all of a tenant that match.
+//!
+//! **Watching.** [`Queue::wait`] waits for the end of one job, [`Queue::watch`] tells what happens to all,
+//! [`Queue::counts`] and [`Queue::list`] show what stands where.
+//!
 //! **Leases.** A claim gives a lease, which the worker's heartbeat extends. When
 //! it ends, another worker takes the job over; what the old one says from then on
 //! changes nothing, for its fencing token is another. Attempts are counted at the
@@ -106,11 +115,18 @@
 //! | heartbeat | O(log n) per running job | 1 and 1 per 200, every third of a lease |
 //! | job, find, counts | O(1) | 1 |
 //! | list of a tenant | O(log n + page) | about 2 per state |
-//! | cancel, retry | O(log n) | 2 |
-//! | limits | O(log tenants) | 1 |
+//! | cancel, retry, promote, remove | O(log n) | 2 |
+//! | change all | O(log n) per job | 2 per job, 16 jobs at once |
+//! | purge of a tenant | O(log n) per job | 1 per 500 |
+//! | heal | O(1) per job | 1 per 100 |
+//! | limits, pause | O(log tenants) | 1 |
 //! | watch | O(1) per call of a script while somebody watches | 1 per 5 s, or more happens |
 //! | wait | O(1), and again every 2 s | 1 |
 //! | idle worker | O(1) | about 1 per second |
+//!
+//! A busy worker has two calls under way, each for half of its slots: while Redis has one, the
+//! worker has the other. Handlers that take milliseconds fare better with one at a time, for all that has
+//! ended meanwhile ([`ConsumerOptions::overlaps`]).
 //!
 //! A waiting job takes less than 400 bytes with a key and a tenant of 32 characters
 //! and a payload of 46. A process has one connection for commands, one per idle worker
