@@ -32,6 +32,8 @@ pub(crate) struct Payload {
 /// A queue and the Redis it is on.
 pub(crate) struct Ground {
     pub(crate) queue: Queue,
+    /// Where that Redis is.
+    pub(crate) url: String,
     redis: MultiplexedConnection,
     _server: Option<RedisServer>,
 }
@@ -52,11 +54,9 @@ impl Ground {
             .await?;
         let flush = redis::cmd("FLUSHDB");
         flush.query_async::<()>(&mut redis).await?;
-        let mut options = ConnectOptions::new(url);
-        options.response_timeout = PATIENCE;
-        let queues = Queues::connect(options).await?;
         Ok(Self {
-            queue: queues.queue(&"bench".parse()?),
+            queue: queue_on(&url).await?,
+            url,
             redis,
             _server: server,
         })
@@ -64,14 +64,7 @@ impl Ground {
 
     /// Pushes jobs, all of them new.
     pub(crate) async fn push(&self, jobs: impl Iterator<Item = NewJob>) -> anyhow::Result<()> {
-        let mut jobs = jobs.peekable();
-        while jobs.peek().is_some() {
-            let chunk = jobs.by_ref().take(PUSH).collect();
-            let pushed = self.queue.push_many(chunk).await?;
-            let all_new = pushed.iter().all(|it| matches!(it, Ok(Pushed::New(_))));
-            ensure!(all_new, "a job was not taken as new");
-        }
-        Ok(())
+        push(&self.queue, jobs).await
     }
 
     /// A worker whose jobs do this.
@@ -118,6 +111,26 @@ impl Ground {
         let sys = self.info("cpu", "used_cpu_sys").await?;
         Ok(Duration::from_secs_f64(user + sys))
     }
+}
+
+/// The queue on this Redis.
+pub(crate) async fn queue_on(url: &str) -> anyhow::Result<Queue> {
+    let mut options = ConnectOptions::new(url);
+    options.response_timeout = PATIENCE;
+    let queues = Queues::connect(options).await?;
+    Ok(queues.queue(&"bench".parse()?))
+}
+
+/// Pushes jobs, all of them new.
+pub(crate) async fn push(queue: &Queue, jobs: impl Iterator<Item = NewJob>) -> anyhow::Result<()> {
+    let mut jobs = jobs.peekable();
+    while jobs.peek().is_some() {
+        let chunk = jobs.by_ref().take(PUSH).collect();
+        let pushed = queue.push_many(chunk).await?;
+        let all_new = pushed.iter().all(|it| matches!(it, Ok(Pushed::New(_))));
+        ensure!(all_new, "a job was not taken as new");
+    }
+    Ok(())
 }
 
 /// A running worker.

@@ -30,6 +30,9 @@ struct Args {
 enum What {
     /// Jobs per second pushed and worked off, CPU and memory per job
     Throughput(throughput::Args),
+    /// Pushes jobs for `throughput --pusher-apart`; nothing is emptied before
+    #[command(hide = true)]
+    Push(throughput::PushArgs),
     /// From a push to the start of the handler, on an idle worker
     PickUp(pick_up::Args),
     /// How late delayed jobs begin, and whether one was early
@@ -54,11 +57,13 @@ fn runtime() -> std::io::Result<Runtime> {
 }
 
 async fn measure(args: Args) -> anyhow::Result<()> {
-    let mut ground = Ground::prepare(args.redis.as_deref()).await?;
+    let redis = args.redis.as_deref();
+    let ground = Ground::prepare(redis);
     match args.what {
-        What::Throughput(args) => throughput::measure(&mut ground, &args).await,
-        What::PickUp(args) => pick_up::measure(&mut ground, &args).await,
-        What::Delayed(args) => delayed::measure(&ground, &args).await,
-        What::Fairness(args) => fairness::measure(&ground, &args).await,
+        What::Throughput(args) => throughput::measure(&mut ground.await?, &args).await,
+        What::Push(args) => throughput::push_only(redis, &args).await,
+        What::PickUp(args) => pick_up::measure(&mut ground.await?, &args).await,
+        What::Delayed(args) => delayed::measure(&ground.await?, &args).await,
+        What::Fairness(args) => fairness::measure(&ground.await?, &args).await,
     }
 }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use queue::NewJob;
 use serde_json::json;
 use tokenfleet_bench::figures::Figures;
-use tokenfleet_bench::process::{own_cpu, peak_resident_mib};
+use tokenfleet_bench::process::{output, own_cpu, peak_resident_mib};
 use tokio::sync::Notify;
 
-use crate::ground::{Ground, Worker, job, job_of};
+use crate::ground::{Ground, Worker, job, job_of, push, queue_on};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -30,6 +30,20 @@ pub(crate) struct Args {
     /// Jobs of another worker that run all the time
     #[arg(long, default_value_t = 0)]
     running: usize,
+    /// Another process pushes: memory is that of a worker alone, and pushing is not measured
+    #[arg(long)]
+    pusher_apart: bool,
+}
+
+/// What another process pushes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PushArgs {
+    /// Jobs
+    #[arg(long, value_parser = some)]
+    jobs: usize,
+    /// Tenants that they belong to
+    #[arg(long, value_parser = some)]
+    tenants: usize,
 }
 
 /// A number of things, at least one.
@@ -73,9 +87,11 @@ pub(crate) async fn measure(ground: &mut Ground, args: &Args) -> anyhow::Result<
     let empty = ground.redis_bytes().await?;
     let pushed = args.jobs + args.backlog;
     let start = Mark::now(ground).await?;
-    ground
-        .push((0..pushed).map(|number| job(number, args.tenants)))
-        .await?;
+    if args.pusher_apart {
+        push_apart(ground, pushed, args.tenants).await?;
+    } else {
+        ground.push(jobs(pushed, args.tenants)).await?;
+    }
     let enqueued = Mark::now(ground).await?;
     let full = ground.redis_bytes().await?;
 
@@ -88,15 +104,15 @@ pub(crate) async fn measure(ground: &mut Ground, args: &Args) -> anyhow::Result<
         &json!({
             "engine": "tokenfleet", "jobs": args.jobs, "tenants": args.tenants,
             "concurrency": args.concurrency, "backlog": args.backlog, "running": args.running,
+            "pusher_apart": args.pusher_apart,
         }),
     );
-    figures.print("enqueue_per_s", start.per_s(pushed, &enqueued), "1/s");
+    if !args.pusher_apart {
+        let cpu = start.cpu_us(pushed, &enqueued);
+        figures.print("enqueue_per_s", start.per_s(pushed, &enqueued), "1/s");
+        figures.print("enqueue_cpu_us_per_job", cpu, "µs");
+    }
     figures.print("process_per_s", begun.per_s(worked, &end), "1/s");
-    figures.print(
-        "enqueue_cpu_us_per_job",
-        start.cpu_us(pushed, &enqueued),
-        "µs",
-    );
     figures.print("process_cpu_us_per_job", begun.cpu_us(worked, &end), "µs");
     figures.print("waiting_bytes_per_job", (full - empty) / count(pushed), "B");
     if args.backlog == 0 {
@@ -113,6 +129,33 @@ pub(crate) async fn measure(ground: &mut Ground, args: &Args) -> anyhow::Result<
         Some(busy) => busy.stop().await,
         None => Ok(()),
     }
+}
+
+/// Pushes to a queue that somebody else has prepared.
+pub(crate) async fn push_only(redis: Option<&str>, args: &PushArgs) -> anyhow::Result<()> {
+    let queue = queue_on(redis.context("push needs --redis")?).await?;
+    push(&queue, jobs(args.jobs, args.tenants)).await
+}
+
+/// Pushes from another process of this program.
+async fn push_apart(ground: &Ground, count: usize, tenants: usize) -> anyhow::Result<()> {
+    let (count, tenants) = (count.to_string(), tenants.to_string());
+    let arguments = [
+        "--redis",
+        &ground.url,
+        "push",
+        "--jobs",
+        &count,
+        "--tenants",
+        &tenants,
+    ];
+    let said = output(&std::env::current_exe()?, &arguments, &[]).await?;
+    ensure!(said.is_empty(), "the pusher said {said}");
+    Ok(())
+}
+
+fn jobs(count: usize, tenants: usize) -> impl Iterator<Item = NewJob> {
+    (0..count).map(move |number| job(number, tenants))
 }
 
 /// Another worker, whose jobs run until it is let go.
