@@ -208,7 +208,7 @@ impl Store {
         let sql = &self.pools.sql;
         let transaction = self.pools.begin().await?;
         let disable = sql.statement(DISABLE, vec![endpoint.0.into(), reason.into()]);
-        let Some(row) = transaction.query_one_raw(disable).await? else {
+        let Some(row) = pools::one(&transaction, disable).await? else {
             return Ok(false);
         };
         let tenant: Uuid = row.try_get("", "tenant_uid")?;

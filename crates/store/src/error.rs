@@ -74,15 +74,21 @@ fn is_connection(cause: &RuntimeErr) -> bool {
         | Error::PoolTimedOut
         | Error::PoolClosed
         | Error::WorkerCrashed => true,
-        // PostgreSQL: class 08 connection, 53 resources, 57P shutdown. SQLite: 5 busy.
+        // PostgreSQL: class 08 connection, 53 resources, 57P shutdown.
         Error::Database(told) => told.code().is_some_and(|code| {
             ["08", "53", "57P"]
                 .iter()
                 .any(|class| code.starts_with(class))
-                || code == "5"
+                || is_trouble_of_a_file(&code)
         }),
         _ => false,
     }
+}
+
+/// SQLite: 5 busy, 10 input or output, 13 the disk is full; further bytes tell more.
+fn is_trouble_of_a_file(code: &str) -> bool {
+    let primary = code.parse::<u16>().map(|code| code & 0xff);
+    code.len() < 5 && matches!(primary, Ok(5 | 10 | 13))
 }
 
 /// A database that cannot be used.

@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait as _, FromQueryResult as _, QueryResult, Value};
 use uuid::Uuid;
 
 use crate::users::NewUser;
-use crate::{AuditEntry, Page, PageRequest, Store, StoreError, User, audit};
+use crate::{AuditEntry, Page, PageRequest, Store, StoreError, User, audit, pools};
 
 /// O(1) on the address.
 const TAKEN: &str = "SELECT 1 AS one FROM users WHERE email = $1";
@@ -103,7 +103,7 @@ impl Store {
         let sql = &self.pools.sql;
         let transaction = self.pools.begin().await?;
         let taken = sql.statement(TAKEN, vec![new.email.as_str().into()]);
-        if transaction.query_one_raw(taken).await?.is_some() {
+        if pools::one(&transaction, taken).await?.is_some() {
             return Ok(None);
         }
         let replace = vec![new.tenant.0.into(), new.email.as_str().into()];
@@ -120,9 +120,7 @@ impl Store {
             new.digest.to_vec().into(),
             lifetime.into(),
         ];
-        let row = transaction
-            .query_one_raw(sql.statement(INSERT, values))
-            .await?;
+        let row = pools::one(&transaction, sql.statement(INSERT, values)).await?;
         let row = row.ok_or_else(|| StoreError::unreadable("invitations", "no row"))?;
         audit::write(&transaction, sql, entry).await?;
         transaction.commit().await?;
@@ -144,8 +142,7 @@ impl Store {
         let sql = &self.pools.sql;
         let transaction = self.pools.begin().await?;
         let take = sql.statement(TAKE, vec![digest.to_vec().into()]);
-        let row = transaction
-            .query_one_raw(take)
+        let row = pools::one(&transaction, take)
             .await
             .map_err(StoreError::from)?;
         let invitation = invitation(&row.ok_or(AcceptError::Unknown)?)?;

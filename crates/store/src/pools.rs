@@ -4,8 +4,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use domain::Timestamp;
-use sea_orm::sqlx::Executor as _;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{Connection as _, Executor as _};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr,
     QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
@@ -99,7 +99,7 @@ impl Pools {
         values: impl Into<Vec<Value>>,
     ) -> Result<Option<QueryResult>, StoreError> {
         let statement = self.sql.statement(text, values.into());
-        self.past_dead_connections(|| self.reader.query_one_raw(statement.clone()))
+        self.past_dead_connections(|| one(&self.reader, statement.clone()))
             .await
     }
 
@@ -140,7 +140,7 @@ impl Pools {
         values: impl Into<Vec<Value>>,
     ) -> Result<Option<QueryResult>, StoreError> {
         let statement = self.sql.statement(text, values.into());
-        Ok(self.writer.query_one_raw(statement).await?)
+        Ok(one(&self.writer, statement).await?)
     }
 
     pub(crate) async fn close(&self) {
@@ -153,10 +153,20 @@ impl Pools {
     }
 }
 
+/// The row that a statement returns.
+///
+/// All of them are fetched: SQLite commits a statement of its own at its end, after its rows, and
+/// who stops at the first row never hears that the commit failed, say of a disk that is full.
+pub(crate) async fn one(
+    db: &impl ConnectionTrait,
+    statement: Statement,
+) -> Result<Option<QueryResult>, DbErr> {
+    Ok(db.query_all_raw(statement).await?.into_iter().next())
+}
+
 /// The database's clock, inside a transaction or outside.
 pub(crate) async fn now(db: &impl ConnectionTrait, sql: &Sql) -> Result<Timestamp, StoreError> {
-    let row = db
-        .query_one_raw(sql.statement("SELECT {now} AS now", Vec::new()))
+    let row = one(db, sql.statement("SELECT {now} AS now", Vec::new()))
         .await?
         .ok_or_else(|| StoreError::unreadable("the clock", "no row"))?;
     Ok(Timestamp::from_millis(row.try_get("", "now")?))
@@ -175,6 +185,12 @@ async fn open_sqlite(
         pool
     };
     let mut writer = file();
+    // A commit that fails, say of a disk that is full, rolls back by itself. The driver does not
+    // know it: to it the next transaction is a part of that one, and would never be committed.
+    writer.map_sqlx_sqlite_before_acquire(|connection, _| {
+        let is_whole = !connection.is_in_transaction();
+        Box::pin(async move { Ok(is_whole) })
+    });
     writer.max_connections(1).map_sqlx_sqlite_opts(|file| {
         file.create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)

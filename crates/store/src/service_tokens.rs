@@ -2,11 +2,11 @@
 
 use domain::{Scope, ServiceTokenUid, TenantUid, Timestamp, UserUid};
 use entity::service_tokens::Model;
-use sea_orm::{ConnectionTrait as _, FromQueryResult as _, QueryResult, Value};
+use sea_orm::{FromQueryResult as _, QueryResult, Value};
 use uuid::Uuid;
 
 use crate::sql::maybe_at;
-use crate::{AuditEntry, Page, PageRequest, Store, StoreError, audit};
+use crate::{AuditEntry, Page, PageRequest, Store, StoreError, audit, pools};
 
 /// O(1).
 const INSERT: &str = "
@@ -107,9 +107,7 @@ impl Store {
         ];
         let sql = &self.pools.sql;
         let transaction = self.pools.begin().await?;
-        let row = transaction
-            .query_one_raw(sql.statement(INSERT, values))
-            .await?;
+        let row = pools::one(&transaction, sql.statement(INSERT, values)).await?;
         let row = row.ok_or_else(|| StoreError::unreadable("service_tokens", "no row"))?;
         audit::write(&transaction, sql, entry).await?;
         transaction.commit().await?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use domain::{Role, SessionUid, TenantUid, Timestamp, UserUid};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, Value};
 
-use crate::{AuditEntry, Store, StoreError, audit};
+use crate::{AuditEntry, Store, StoreError, audit, pools};
 
 /// O(1).
 const OPEN: &str = "
@@ -162,11 +162,11 @@ impl Store {
         let sql = &self.pools.sql;
         let transaction = self.pools.begin().await?;
         let lock = sql.statement(LOCK, vec![spend.session.0.into()]);
-        if transaction.query_one_raw(lock).await?.is_none() {
+        if pools::one(&transaction, lock).await?.is_none() {
             return Ok(Rotation::Ended);
         }
         let standing = sql.statement(STANDING, vec![spend.session.0.into()]);
-        let Some(row) = transaction.query_one_raw(standing).await? else {
+        let Some(row) = pools::one(&transaction, standing).await? else {
             return Ok(Rotation::Ended);
         };
         let person = familiar(&row)?;
@@ -199,7 +199,7 @@ impl Store {
             return Ok(Rotation::Sibling(person));
         }
         let lately = sql.statement(IN_GRACE, in_grace());
-        if transaction.query_one_raw(lately).await?.is_some() {
+        if pools::one(transaction, lately).await?.is_some() {
             return Ok(Rotation::SpentLately);
         }
         self.end(transaction, spend.session).await?;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::counters;
 use crate::sql::{Rows, Sql};
-use crate::{CreateError, Page, PageRequest, Store, StoreError, webhooks};
+use crate::{CreateError, Page, PageRequest, Store, StoreError, pools, webhooks};
 
 /// O(1) on the key and the id.
 const INSERT: &str = "
@@ -246,7 +246,7 @@ pub(crate) async fn insert(
         id.as_str().into(),
         name.into(),
     ];
-    let row = db.query_one_raw(sql.statement(INSERT, values)).await?;
+    let row = pools::one(db, sql.statement(INSERT, values)).await?;
     row.as_ref().map(tenant).transpose()
 }
 

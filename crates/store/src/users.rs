@@ -7,7 +7,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::{AuditEntry, Dialect, Page, PageRequest, Store, StoreError, audit, tenants};
+use crate::{AuditEntry, Dialect, Page, PageRequest, Store, StoreError, audit, pools, tenants};
 
 /// Registering is rare, and the first one is told from the second by it. SQLite has
 /// one writer anyway.
@@ -184,8 +184,7 @@ impl Store {
     ) -> Result<User, RegisterError> {
         let transaction = self.begin_registration().await?;
         let sql = &self.pools.sql;
-        let any = transaction
-            .query_one_raw(sql.statement(ANY, Vec::new()))
+        let any = pools::one(&transaction, sql.statement(ANY, Vec::new()))
             .await
             .map_err(StoreError::from)?;
         let first = any.is_none();
@@ -271,7 +270,7 @@ impl Store {
         ];
         let transaction = self.pools.begin().await?;
         let statement = self.pools.sql.statement(PATCH, values);
-        let Some(row) = transaction.query_one_raw(statement).await? else {
+        let Some(row) = pools::one(&transaction, statement).await? else {
             return Ok(None);
         };
         audit::write(&transaction, &self.pools.sql, entry).await?;
@@ -364,7 +363,7 @@ impl Store {
             platform_admin.into(),
         ];
         let statement = self.pools.sql.statement(INSERT, values);
-        let row = transaction.query_one_raw(statement).await?;
+        let row = pools::one(transaction, statement).await?;
         row.as_ref().map(user).transpose()
     }
 }

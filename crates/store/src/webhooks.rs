@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait as _, DatabaseTransaction, FromQueryResult as _, Q
 use uuid::Uuid;
 
 use crate::sql::{Sql, json};
-use crate::{CreateError, Store, StoreError};
+use crate::{CreateError, Store, StoreError, pools};
 
 /// O(1) on the key. A tenant that is going cannot get another one.
 const INSERT: &str = "
@@ -138,8 +138,7 @@ impl Store {
         let sql = &self.pools.sql;
         let transaction = self.pools.begin().await?;
         let insert = sql.statement(INSERT, values);
-        let stored = transaction
-            .query_one_raw(insert)
+        let stored = pools::one(&transaction, insert)
             .await
             .map_err(StoreError::from)?;
         let Some(stored) = stored else {

@@ -270,8 +270,8 @@ impl Fleet {
     async fn ask(&self, question: &str) -> anyhow::Result<u64> {
         let backend = self.db.get_database_backend();
         let statement = Statement::from_string(backend, question);
-        let row = self.db.query_one_raw(statement).await?;
-        let row = row.context("an aggregate has a row")?;
+        let rows = self.db.query_all_raw(statement).await?;
+        let row = rows.first().context("an aggregate has a row")?;
         Ok(u64::try_from(row.try_get::<i64>("", "found")?)?)
     }
 }

@@ -124,8 +124,30 @@ impl Site {
 
     /// Starts it and waits until its first line of output has this in it.
     pub(crate) fn start(&self, arguments: &[&str], ready: &str) -> Running {
-        let mut child = self
-            .command(arguments)
+        Self::begin(self.command(arguments), ready)
+    }
+
+    /// The same, on a disk that is full as soon as one of its files has so many blocks of 512 bytes.
+    pub(crate) fn start_on_a_small_disk(
+        &self,
+        blocks: u32,
+        arguments: &[&str],
+        ready: &str,
+    ) -> Running {
+        let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &limited, PROGRAM])
+            .args(arguments)
+            .env_clear()
+            .envs(self.env.iter().cloned())
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null());
+        Self::begin(command, ready)
+    }
+
+    fn begin(mut command: Command, ready: &str) -> Running {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -146,7 +146,7 @@ async fn a_sqlite_file_is_durable_and_readers_do_not_wait_for_the_writer() {
     begin.unwrap();
     assert_eq!(read.unwrap().items.len(), 1);
     let mode = sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, "PRAGMA journal_mode");
-    let mode = db.query_one_raw(mode).await.unwrap().unwrap();
+    let mode = db.query_all_raw(mode).await.unwrap().remove(0);
     assert_eq!(mode.try_get_by_index::<String>(0).unwrap(), "wal");
 }
 

@@ -1,5 +1,6 @@
 //! `up` is stopped, killed and started again.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -59,6 +60,43 @@ async fn channels_schedule_and_generation_survive_a_restart_and_a_kill() {
     let path = format!("{}/refresh?wait=30", channel_path(&minted[0].id));
     let refreshed = server.post(&path).await.of(200);
     assert_eq!(refreshed["generation"], 3, "{refreshed}");
+    up.stop();
+}
+
+/// Room for the tables, and for some tenants.
+const SMALL: u32 = 16 * 1024;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_confirmed_while_the_disk_was_full_is_there_afterwards() {
+    let world = World::alone().await;
+    let (mut up, server) = world.up_on_a_small_disk(SMALL);
+    let (mut confirmed, mut refused) = (BTreeSet::new(), 0);
+    for at in 0..3000 {
+        let id = format!("tenant-{at:04}");
+        let body = json!({ "id": id, "name": "x".repeat(100) });
+        match server.post_json("/api/v1/tenants", &body).await.status {
+            201 => drop(confirmed.insert(id)),
+            503 => refused += 1,
+            other => panic!("{other}"),
+        }
+        if refused == 200 {
+            break;
+        }
+    }
+
+    up.signal("KILL");
+    up.wait();
+    let (up, server) = world.up_again();
+    let there: BTreeSet<String> = server
+        .all("/api/v1/tenants")
+        .await
+        .iter()
+        .filter_map(|it| it["id"].as_str().map(str::to_owned))
+        .collect();
+
+    assert_eq!(refused, 200, "the disk was full");
+    let lost: Vec<_> = confirmed.difference(&there).collect();
+    assert_eq!(lost, Vec::<&String>::new(), "of {}", confirmed.len());
     up.stop();
 }
 

@@ -125,6 +125,13 @@ impl World {
         (up, server)
     }
 
+    /// The same on a disk that is soon full.
+    pub(crate) fn up_on_a_small_disk(&self, blocks: u32) -> (Running, Server) {
+        let up = self.site.start_on_a_small_disk(blocks, &UP, UP_READY);
+        let server = Server::new(&up.url(), ADMIN_TOKEN);
+        (up, server)
+    }
+
     /// The same again, on the data of before.
     pub(crate) fn up_again(&self) -> (Running, Server) {
         let up = self.site.start(&UP, UP_READY);
