@@ -19,6 +19,7 @@ use store::{Escrow, Restored, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::Process;
+use crate::copies::{Copies, answers_in, paths_in};
 
 /// Pause between two looks at what is kept.
 const ROUND: Duration = Duration::from_secs(2);
@@ -29,9 +30,7 @@ const COPIES_ARE_BACK: Duration = Duration::from_secs(5);
 /// The files and copies of one process, and of those that it survived.
 #[derive(Clone, Debug)]
 pub(crate) struct Keeper {
-    dir: PathBuf,
-    process: Arc<Process>,
-    cache: Cache,
+    copies: Copies,
     store: Store,
 }
 
@@ -39,9 +38,7 @@ impl Keeper {
     /// Keeps answers under `escrow/<uid of the process>/` in the data directory.
     pub(crate) fn new(process: Arc<Process>, cache: Cache, store: Store) -> Self {
         Self {
-            dir: process.data_dir().join("escrow"),
-            process,
-            cache,
+            copies: Copies::new(process, cache),
             store,
         }
     }
@@ -51,7 +48,10 @@ impl Keeper {
     /// A disk that does not take it is told in the log: the copy in Redis and the
     /// memory of the caller are what is left then.
     pub(crate) async fn keep(&self, escrow: &Escrow) {
-        let (text, path) = (escrow.to_text(), self.path(self.process.uid(), escrow));
+        let (text, path) = (
+            escrow.to_text(),
+            self.path(self.copies.process.uid(), escrow),
+        );
         let written = {
             let (text, path) = (text.clone(), path.clone());
             tokio::task::spawn_blocking(move || write(&path, &text)).await
@@ -64,14 +64,19 @@ impl Keeper {
             Err(error) => tracing::error!(%error, "an answer is not in escrow"),
         }
         let subject = escrow.attempt.channel.to_string();
-        if let Err(error) = self.cache.deposit(&subject, escrow.epoch, &text).await {
+        if let Err(error) = self
+            .copies
+            .cache
+            .deposit(&subject, escrow.epoch, &text)
+            .await
+        {
             tracing::warn!(%error, "no copy of an answer in escrow");
         }
     }
 
     /// Forgets an answer that is stored, or no longer fits.
     pub(crate) async fn forget(&self, escrow: &Escrow) {
-        self.remove(&self.path(self.process.uid(), escrow), escrow)
+        self.remove(&self.path(self.copies.process.uid(), escrow), escrow)
             .await;
     }
 
@@ -89,13 +94,13 @@ impl Keeper {
         epoch: i64,
     ) -> Result<bool, RedeemError> {
         let mut known = self.files_of(channel);
-        for text in self.cache.deposits(&channel.to_string()).await? {
+        for text in self.copies.cache.deposits(&channel.to_string()).await? {
             match Escrow::parse(&text) {
-                Ok(escrow) => known.push((self.path(self.process.uid(), &escrow), escrow)),
+                Ok(escrow) => known.push((self.path(self.copies.process.uid(), &escrow), escrow)),
                 Err(error) => tracing::error!(%error, "a copy in Redis is skipped"),
             }
         }
-        if known.is_empty() && self.cache.deposits_kept_for().await? < COPIES_ARE_BACK {
+        if known.is_empty() && self.copies.cache.deposits_kept_for().await? < COPIES_ARE_BACK {
             return Err(RedeemError::CopiesLost);
         }
         // Of several answers that of the later request counts.
@@ -115,7 +120,7 @@ impl Keeper {
     /// still is not dead, and what it keeps may be the only living token.
     fn files_of(&self, channel: ChannelUid) -> Vec<(PathBuf, Escrow)> {
         let of_channel = format!("{channel}-");
-        let owners = paths_in(&self.dir).into_iter();
+        let owners = paths_in(&self.copies.dir).into_iter();
         let files = owners.flat_map(|owner| answers_in(&owner));
         files
             .filter(|path| {
@@ -147,7 +152,7 @@ impl Keeper {
         };
         let copying = async {
             loop {
-                self.copy_again().await;
+                self.copies.again().await;
                 tokio::time::sleep(ROUND).await;
             }
         };
@@ -160,33 +165,20 @@ impl Keeper {
 
     /// One look at everything that is kept here.
     pub(crate) async fn round(&self) {
-        for owner in self.owners() {
+        for owner in self.copies.owners() {
             self.store_files_of(owner).await;
         }
     }
 
-    /// This process and dead ones, as far as they have left something.
-    fn owners(&self) -> Vec<ProcessUid> {
-        let dirs = paths_in(&self.dir).into_iter();
-        let owners = dirs.filter_map(|dir| dir.file_name()?.to_str()?.parse().ok());
-        owners
-            .filter(|owner| *owner == self.process.uid() || self.process.is_gone(*owner))
-            .collect()
-    }
-
-    fn dir_of(&self, owner: ProcessUid) -> PathBuf {
-        self.dir.join(owner.to_string())
-    }
-
     async fn store_files_of(&self, owner: ProcessUid) {
-        let dir = self.dir_of(owner);
+        let dir = self.copies.dir_of(owner);
         for path in answers_in(&dir) {
             if let Err(error) = self.store_file(&path).await {
                 tracing::warn!(%error, "answers in escrow wait for the database");
                 break;
             }
         }
-        if owner != self.process.uid() {
+        if owner != self.copies.process.uid() {
             // It stays if something is left in it, such as a damaged file.
             drop(fs::remove_dir(&dir));
         }
@@ -220,47 +212,22 @@ impl Keeper {
         Ok(())
     }
 
-    /// Gives Redis the copies of what is still here: it may have been away, or was flushed.
-    async fn copy_again(&self) {
-        let dirs = self.owners().into_iter().map(|owner| self.dir_of(owner));
-        let given = async {
-            for path in dirs.flat_map(|dir| answers_in(&dir)) {
-                self.copy(&path).await?;
-            }
-            self.cache.deposits_kept_for().await
-        };
-        if let Err(error) = given.await {
-            tracing::debug!(%error, "no copies of answers in escrow for now");
-        }
-    }
-
-    async fn copy(&self, path: &Path) -> Result<(), CacheError> {
-        let Some(text) = fs::read_to_string(path).ok() else {
-            return Ok(());
-        };
-        let Ok(escrow) = Escrow::parse(&text) else {
-            return Ok(());
-        };
-        let subject = escrow.attempt.channel.to_string();
-        self.cache.deposit(&subject, escrow.epoch, &text).await?;
-        if !path.exists() {
-            // It was stored meanwhile, and its copy taken away before this one came.
-            self.cache.forget_deposit(&subject, escrow.epoch).await?;
-        }
-        Ok(())
-    }
-
     async fn remove(&self, path: &Path, escrow: &Escrow) {
         drop(fs::remove_file(path));
         let subject = escrow.attempt.channel.to_string();
-        if let Err(error) = self.cache.forget_deposit(&subject, escrow.epoch).await {
+        if let Err(error) = self
+            .copies
+            .cache
+            .forget_deposit(&subject, escrow.epoch)
+            .await
+        {
             tracing::debug!(%error, "a copy of an answer stays until it is found outdated");
         }
     }
 
     fn path(&self, owner: ProcessUid, escrow: &Escrow) -> PathBuf {
         let name = format!("{}-{}.json", escrow.attempt.channel, escrow.epoch);
-        self.dir_of(owner).join(name)
+        self.copies.dir_of(owner).join(name)
     }
 }
 
@@ -276,18 +243,6 @@ pub(crate) enum RedeemError {
     /// The database, where they go.
     #[error("an answer in escrow is not stored")]
     Store(#[from] StoreError),
-}
-
-/// The answers of one process.
-fn answers_in(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    let is_answer = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "json");
-    paths_in(dir).into_iter().filter(is_answer)
-}
-
-/// What a directory holds; nothing if it is not there.
-fn paths_in(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).collect()
 }
 
 /// Writes a file that is there in full or not at all, also after a power cut.

@@ -5,6 +5,7 @@
 //! in the database, not the queue.
 
 mod breaker;
+mod copies;
 mod escrow;
 mod missing_keys;
 mod monotonic;
@@ -33,6 +34,7 @@ use vault::Vault;
 use self::breaker::Breakers;
 use self::escrow::Keeper;
 pub use breaker::BreakerSettings;
+pub use copies::give_copies_again;
 pub use process::{Process, ProcessError};
 use refresh::Calls;
 pub use webhook::Webhooks;

@@ -56,16 +56,18 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     let dir = DataDir::open(&loaded.settings.data_dir)?;
     let shutdown = signals::shutdown()?;
 
+    let process = parts::start_process(&dir)?;
+    let cache = parts::open_cache(&loaded, &redis)?;
+    worker::give_copies_again(&process, &cache).await;
     let store = parts::open_store(&loaded, &database).await?;
     let vault = parts::open_vault(&loaded, &keys, &store).await?;
-    let process = parts::start_process(&dir)?;
     let with = Some(Arc::clone(&vault));
     let presence = Presence::new(store.clone(), process.uid(), "worker", with);
     let queues = (!args.queues.is_empty()).then_some(args.queues);
     let deps = worker::Deps {
         store: store.clone(),
         queues: parts::open_queues(&loaded, &redis, "worker").await?,
-        cache: parts::open_cache(&loaded, &redis)?,
+        cache,
         vault: Arc::clone(&vault),
         providers: parts::open_providers(&loaded)?,
         webhooks: mapping::webhooks(&loaded.settings)?,

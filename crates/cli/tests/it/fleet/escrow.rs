@@ -18,6 +18,7 @@ testkit::each_database!(
     answers_in_escrow_survive_their_worker,
     another_machine_finds_the_copy_of_an_answer_before_it_asks_anew,
     a_redis_that_lost_its_copies_gets_them_again,
+    a_worker_that_cannot_start_gives_the_copies_again_of_the_one_before,
     the_file_of_a_worker_that_stands_still_is_found_by_its_neighbour,
     a_file_in_escrow_that_was_cut_off_disturbs_nobody,
     a_key_that_answers_in_escrow_need_is_not_retired,
@@ -88,6 +89,30 @@ async fn a_redis_that_lost_its_copies_gets_them_again(database: Database) {
     copies(&world, minted.len()).await;
     worker.signal("KILL");
     worker.wait();
+    outage.end().await;
+    let next = world.worker("data-2", &[]);
+
+    server.recovered().await;
+    server.channels_until(is_fresh).await;
+    each_was_asked_once(&world, &minted);
+    next.stop();
+}
+
+async fn a_worker_that_cannot_start_gives_the_copies_again_of_the_one_before(database: Database) {
+    let (world, _roles, server, minted) = answers_on_their_way(database).await;
+    let mut worker = world.worker("data-1", &[]);
+    requests_left(&world, &minted).await;
+    let outage = world.outage().await;
+    in_escrow(&world.site.path("data-1"), minted.len()).await;
+
+    worker.signal("KILL");
+    worker.wait();
+    flush(&world).await;
+    let nowhere = "postgres://tokenfleet@127.0.0.1:1/away";
+    let mut away = world.site.command(&["worker", "--data-dir", "data-1"]);
+    let ended = away.env("DATABASE_URL", nowhere).output();
+    assert!(!ended.expect("it can be started").status.success());
+    copies(&world, minted.len()).await;
     outage.end().await;
     let next = world.worker("data-2", &[]);
 
