@@ -27,22 +27,23 @@ const INSERT: &str = "
 const WHICH_ARE_THERE: &str = "SELECT uid FROM attempts WHERE uid IN ({rows})";
 
 /// O(1) on `attempts_end`.
-const END_OF_JOB: &str = "SELECT * FROM attempts WHERE job_id = $1 AND ends_job";
+const END_OF_JOB: &str = "SELECT {attempts.*} FROM attempts WHERE job_id = $1 AND ends_job";
 
 /// O(jobs) on `attempts_end`.
-const ENDS_OF_JOBS: &str = "SELECT * FROM attempts WHERE job_id IN ({rows}) AND ends_job";
+const ENDS_OF_JOBS: &str =
+    "SELECT {attempts.*} FROM attempts WHERE job_id IN ({rows}) AND ends_job";
 
 /// O(attempts of the job) on `attempts_job`.
-const OF_JOB: &str = "SELECT * FROM attempts WHERE job_id = $1 ORDER BY uid";
+const OF_JOB: &str = "SELECT {attempts.*} FROM attempts WHERE job_id = $1 ORDER BY uid";
 
 /// O(page) on `attempts_channel`.
 const OF_CHANNEL: &str = "
-    SELECT * FROM attempts WHERE channel_uid = $1
+    SELECT {attempts.*} FROM attempts WHERE channel_uid = $1
     ORDER BY uid DESC LIMIT $2";
 
 /// O(page) on `attempts_channel`.
 const OF_CHANNEL_AFTER: &str = "
-    SELECT * FROM attempts WHERE channel_uid = $1 AND uid < $3
+    SELECT {attempts.*} FROM attempts WHERE channel_uid = $1 AND uid < $3
     ORDER BY uid DESC LIMIT $2";
 
 /// Jobs that are looked up by one statement.

@@ -20,7 +20,7 @@ const INSERT: &str = "
 
 /// O(page) on the key, or on `audit_log_tenant`; with a filter, O(log) at worst.
 const PAGE: &str = "
-    SELECT * FROM audit_log
+    SELECT {audit_log.*} FROM audit_log
     WHERE uid < $1
         AND ($2 IS NULL OR actor = $2)
         AND ($3 IS NULL OR action = $3)
@@ -28,7 +28,7 @@ const PAGE: &str = "
 
 /// O(page) on `audit_log_tenant`.
 const PAGE_OF_TENANT: &str = "
-    SELECT * FROM audit_log
+    SELECT {audit_log.*} FROM audit_log
     WHERE tenant_uid = $5 AND uid < $1
         AND ($2 IS NULL OR actor = $2)
         AND ($3 IS NULL OR action = $3)

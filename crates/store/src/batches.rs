@@ -14,7 +14,7 @@ const INSERT: &str =
     "INSERT INTO batches (uid, tenant_uid, items, created_at) VALUES ($1, $2, $3, {now})";
 
 /// O(1) on the key.
-const BY_UID: &str = "SELECT * FROM batches WHERE uid = $1";
+const BY_UID: &str = "SELECT {batches.*} FROM batches WHERE uid = $1";
 
 /// One channel of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -25,7 +25,7 @@ const HEARTBEAT: &str = "UPDATE processes SET seen_at = {now}, seals_with = $2 W
 const FORGET: &str = "DELETE FROM processes WHERE uid = $1";
 
 /// O(processes).
-pub(crate) const ALL: &str = "SELECT * FROM processes ORDER BY started_at, uid";
+pub(crate) const ALL: &str = "SELECT {processes.*} FROM processes ORDER BY started_at, uid";
 
 /// A process that was silent for longer may be gone: heartbeats come every 10 s.
 const LIVE: Duration = Duration::from_mins(1);

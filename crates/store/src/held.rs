@@ -11,12 +11,12 @@ use crate::{Channel, Store, StoreError, channel};
 
 /// O(1) on `channels_name`. The id of a channel on its way out is no name.
 const BY_NAME: &str = "
-    SELECT channels.*, {now} AS now FROM channels WHERE tenant_uid = $1 AND id = $2";
+    SELECT {channels.*}, {now} AS now FROM channels WHERE tenant_uid = $1 AND id = $2";
 
 /// O(ids) on `channels_name`; every row of the list holds the tenant and another id.
 const BY_NAMES: &str = "
     WITH v (tenant_uid, id) AS (VALUES {rows})
-    SELECT channels.*, {now} AS now FROM v
+    SELECT {channels.*}, {now} AS now FROM v
     JOIN channels ON channels.tenant_uid = v.tenant_uid AND channels.id = v.id";
 
 /// A channel with what it holds.

@@ -20,18 +20,18 @@ const REPLACE: &str = "DELETE FROM invitations WHERE tenant_uid = $1 AND email =
 const INSERT: &str = "
     INSERT INTO invitations (uid, tenant_uid, email, name, role, digest, expires_at, created_at)
     VALUES ($1, $2, $3, $4, $5, $6, {now} + $7, {now})
-    RETURNING *";
+    RETURNING {invitations.*}";
 
 /// O(1) on the digest. Who takes it away has accepted it.
 const TAKE: &str = "
     DELETE FROM invitations
     WHERE digest = $1 AND expires_at > {now}
         AND EXISTS (SELECT 1 FROM tenants WHERE tenants.uid = tenant_uid AND NOT deleting)
-    RETURNING *";
+    RETURNING {invitations.*}";
 
 /// O(page) on `invitations_tenant`.
 const PAGE: &str = "
-    SELECT * FROM invitations WHERE tenant_uid = $1 AND uid > $2 AND expires_at > {now}
+    SELECT {invitations.*} FROM invitations WHERE tenant_uid = $1 AND uid > $2 AND expires_at > {now}
     ORDER BY uid LIMIT $3";
 
 /// O(1) on the key.

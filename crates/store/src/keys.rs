@@ -17,10 +17,10 @@ const FIRST: &str = "
     ON CONFLICT DO NOTHING";
 
 /// O(keys).
-const ALL: &str = "SELECT * FROM master_keys ORDER BY id";
+const ALL: &str = "SELECT {master_keys.*} FROM master_keys ORDER BY id";
 
 /// O(keys). Whoever moves or retires a key has them to himself.
-const LOCK: &str = "SELECT * FROM master_keys ORDER BY id {lock}";
+const LOCK: &str = "SELECT {master_keys.*} FROM master_keys ORDER BY id {lock}";
 
 /// O(1) on the key: the first check value stays.
 const INTRODUCE: &str = "

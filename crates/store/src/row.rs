@@ -17,7 +17,7 @@ use crate::{Channel, Facts, StoreError};
 
 /// O(rows) on the key. Rows are locked in the order of their uid.
 const LOAD: &str = "
-    SELECT * FROM channels WHERE uid IN ({rows})
+    SELECT {channels.*} FROM channels WHERE uid IN ({rows})
     ORDER BY uid {lock}";
 
 /// O(rows) on the key; touches no index, so that PostgreSQL updates in place.

@@ -25,20 +25,20 @@ const PUT: &str = "
         refresh_before_minutes = excluded.refresh_before_minutes,
         misfire = excluded.misfire,
         updated_at = excluded.updated_at
-    RETURNING *";
+    RETURNING {schedules.*}";
 
 /// O(1) on the tenant.
-const OF_TENANT: &str = "SELECT * FROM schedules WHERE tenant_uid = $1";
+const OF_TENANT: &str = "SELECT {schedules.*} FROM schedules WHERE tenant_uid = $1";
 
 /// O(1) on the key.
-const BY_UID: &str = "SELECT * FROM schedules WHERE uid = $1";
+const BY_UID: &str = "SELECT {schedules.*} FROM schedules WHERE uid = $1";
 
 /// O(1) on the tenant.
 const DELETE: &str = "DELETE FROM schedules WHERE tenant_uid = $1";
 
 /// O(due) on `schedules_next`.
 const DUE: &str = "
-    SELECT * FROM schedules WHERE next_run_at <= {now}
+    SELECT {schedules.*} FROM schedules WHERE next_run_at <= {now}
     ORDER BY next_run_at LIMIT $1";
 
 /// O(1) on the key. One of many callers finds the slot still there.

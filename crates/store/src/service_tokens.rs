@@ -13,16 +13,16 @@ const INSERT: &str = "
     INSERT INTO service_tokens (
         uid, tenant_uid, name, scopes, digest, expires_at, created_by, created_at
     ) VALUES ($1, $2, $3, $4, $5, $6, $7, {now})
-    RETURNING *";
+    RETURNING {service_tokens.*}";
 
 /// O(page) on `service_tokens_tenant`.
 const PAGE: &str = "
-    SELECT * FROM service_tokens WHERE tenant_uid = $1 AND uid > $2
+    SELECT {service_tokens.*} FROM service_tokens WHERE tenant_uid = $1 AND uid > $2
     ORDER BY uid LIMIT $3";
 
 /// O(1) on the key.
 const LIVING: &str = "
-    SELECT service_tokens.* FROM service_tokens
+    SELECT {service_tokens.*} FROM service_tokens
     JOIN tenants ON tenants.uid = service_tokens.tenant_uid
     WHERE service_tokens.uid = $1 AND service_tokens.revoked_at IS NULL
         AND (service_tokens.expires_at IS NULL OR service_tokens.expires_at > {now})
@@ -39,7 +39,7 @@ const REVOKE: &str = "
     WHERE uid = $1 AND tenant_uid = $2 AND revoked_at IS NULL";
 
 /// O(1) on the key.
-const BY_UID: &str = "SELECT * FROM service_tokens WHERE uid = $1";
+const BY_UID: &str = "SELECT {service_tokens.*} FROM service_tokens WHERE uid = $1";
 
 /// A service token, without its text.
 #[derive(Clone, Debug, PartialEq, Eq)]

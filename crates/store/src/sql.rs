@@ -11,7 +11,7 @@
 //! | `{uid_text}` | the uid of a channel as 32 hex digits |
 //! | `{fingerprint_text}` | the fingerprint of a channel as 32 hex digits |
 //! | `{channel}` | the columns of a channel without its envelope |
-//! | `{channel_and_envelope}` | all of them |
+//! | `{users.*}` | all columns of that table, by name |
 //! | `{rows}` | the rows of a `VALUES` list, see [`Rows`] |
 
 use std::borrow::Cow;
@@ -20,7 +20,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use domain::{Clock, Timestamp};
-use sea_orm::{DbBackend, IdenStatic as _, Iterable as _, Statement, Value};
+use sea_orm::{DbBackend, EntityTrait, IdenStatic as _, Iterable as _, Statement, Value};
 use serde::Serialize;
 
 /// A kind of database.
@@ -33,17 +33,45 @@ pub enum Dialect {
 }
 
 /// Listing channels does not read their envelopes: another blob stands in for it.
-static CHANNEL_COLUMNS: LazyLock<String> =
-    LazyLock::new(|| ALL_COLUMNS.replace("channels.envelope", "channels.fingerprint AS envelope"));
-
-/// `channels.*`, which not every clause takes.
-static ALL_COLUMNS: LazyLock<String> = LazyLock::new(|| {
-    let columns = entity::channels::Column::iter();
-    let columns: Vec<String> = columns
-        .map(|column| format!("channels.{}", column.as_str()))
-        .collect();
-    columns.join(", ")
+static CHANNEL_COLUMNS: LazyLock<String> = LazyLock::new(|| {
+    columns_of("channels").replace("channels.envelope", "channels.fingerprint AS envelope")
 });
+
+/// The columns of each table that this version knows, such as `users.uid, users.email`.
+///
+/// `*` would be whatever columns there are. A migration to the next version adds some while
+/// this one still runs, and PostgreSQL refuses a prepared statement whose columns have changed
+/// for as long as its connection lives.
+static COLUMNS: LazyLock<HashMap<&'static str, String>> = LazyLock::new(|| {
+    HashMap::from([
+        columns(entity::attempts::Entity),
+        columns(entity::audit_log::Entity),
+        columns(entity::batches::Entity),
+        columns(entity::channels::Entity),
+        columns(entity::invitations::Entity),
+        columns(entity::master_keys::Entity),
+        columns(entity::processes::Entity),
+        columns(entity::schedules::Entity),
+        columns(entity::service_tokens::Entity),
+        columns(entity::tenants::Entity),
+        columns(entity::users::Entity),
+        columns(entity::webhook_endpoints::Entity),
+    ])
+});
+
+fn columns<E: EntityTrait>(entity: E) -> (&'static str, String) {
+    let table = entity.table_name();
+    let columns: Vec<String> = E::Column::iter()
+        .map(|column| format!("{table}.{}", column.as_str()))
+        .collect();
+    (table, columns.join(", "))
+}
+
+fn columns_of(table: &str) -> &'static str {
+    COLUMNS
+        .get(table)
+        .expect("the tables that our statements name are in the list")
+}
 
 /// Turns texts into statements of one database.
 #[derive(Clone, Debug)]
@@ -114,14 +142,14 @@ impl Sql {
                 "encode(channels.fingerprint, 'hex')",
             ),
         };
-        text.replace("{now}", &self.now())
+        with_columns(text)
+            .replace("{now}", &self.now())
             .replace("{lock}", lock)
             .replace("{lock_free}", lock_free)
             .replace("{share}", share)
             .replace("{uid_text}", uid_text)
             .replace("{fingerprint_text}", fingerprint_text)
             .replace("{channel}", &CHANNEL_COLUMNS)
-            .replace("{channel_and_envelope}", &ALL_COLUMNS)
     }
 
     fn now(&self) -> Cow<'static, str> {
@@ -141,6 +169,20 @@ impl Sql {
             Dialect::Postgres => DbBackend::Postgres,
         }
     }
+}
+
+/// A text in which each `{table.*}` is the columns of that table.
+fn with_columns(text: &str) -> Cow<'_, str> {
+    let Some(end) = text.find(".*}") else {
+        return text.into();
+    };
+    let (before, after) = (&text[..end], &text[end + 3..]);
+    let start = before
+        .rfind('{')
+        .expect("a brace is opened before it closes");
+    let columns = columns_of(&before[start + 1..]);
+    let rest = with_columns(after);
+    format!("{}{columns}{rest}", &before[..start]).into()
 }
 
 /// The rows of a `VALUES` list, or of an `IN` list if they have one column.
@@ -236,6 +278,9 @@ pub(crate) fn maybe_at(at: Option<Timestamp>) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]
@@ -250,5 +295,39 @@ mod tests {
             "($1),($2),($3),($4)"
         );
         assert_eq!(padded.values[2..], [2.into(), 2.into()]);
+    }
+
+    #[test]
+    fn the_columns_of_a_table_are_named() {
+        let text = with_columns("SELECT {batches.*}, 1 FROM x JOIN y USING ({z}) {batches.*}");
+
+        let batches = "batches.uid, batches.tenant_uid, batches.items, batches.created_at";
+        assert_eq!(
+            text,
+            format!("SELECT {batches}, 1 FROM x JOIN y USING ({{z}}) {batches}")
+        );
+    }
+
+    #[test]
+    fn no_statement_leaves_its_columns_to_the_database() {
+        let mut folders = vec![PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
+        let mut careless = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let text = fs::read_to_string(&path).unwrap();
+                let mut tables = COLUMNS.keys();
+                let reads = tables.any(|table| text.contains(&format!("* FROM {table}")));
+                if reads || text.contains(concat!("RETURNING", " *")) {
+                    careless.push(path);
+                }
+            }
+        }
+
+        assert_eq!(careless, Vec::<PathBuf>::new());
     }
 }

@@ -13,7 +13,7 @@ use crate::{CreateError, Page, PageRequest, Store, StoreError, pools, webhooks};
 const INSERT: &str = "
     INSERT INTO tenants (uid, id, name, created_at) VALUES ($1, $2, $3, {now})
     ON CONFLICT (id) DO NOTHING
-    RETURNING *";
+    RETURNING {tenants.*}";
 
 /// O(1) on the key and the id; several processes may do it at once.
 const INSERT_PLATFORM: &str = "
@@ -22,14 +22,14 @@ const INSERT_PLATFORM: &str = "
 
 /// O(page) on the id.
 const PAGE: &str = "
-    SELECT * FROM tenants WHERE id > $1 AND NOT deleting
+    SELECT {tenants.*} FROM tenants WHERE id > $1 AND NOT deleting
     ORDER BY id LIMIT $2";
 
 /// O(1) on the id.
-const BY_ID: &str = "SELECT * FROM tenants WHERE id = $1 AND NOT deleting";
+const BY_ID: &str = "SELECT {tenants.*} FROM tenants WHERE id = $1 AND NOT deleting";
 
 /// O(1) on the key.
-const BY_UID: &str = "SELECT * FROM tenants WHERE uid = $1 AND NOT deleting";
+const BY_UID: &str = "SELECT {tenants.*} FROM tenants WHERE uid = $1 AND NOT deleting";
 
 /// O(1) on the key. No name that a caller can give begins with a tilde.
 const MARK: &str = "

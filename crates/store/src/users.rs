@@ -22,17 +22,17 @@ const INSERT: &str = "
         uid, tenant_uid, email, name, password_hash, role, platform_admin, created_at, updated_at
     ) VALUES ($1, $2, $3, $4, $5, $6, $7, {now}, {now})
     ON CONFLICT (email) DO NOTHING
-    RETURNING *";
+    RETURNING {users.*}";
 
 /// O(1) on the address.
-const BY_EMAIL: &str = "SELECT * FROM users WHERE email = $1";
+const BY_EMAIL: &str = "SELECT {users.*} FROM users WHERE email = $1";
 
 /// O(1) on the key.
-const BY_UID: &str = "SELECT * FROM users WHERE uid = $1";
+const BY_UID: &str = "SELECT {users.*} FROM users WHERE uid = $1";
 
 /// O(page) on `users_tenant`.
 const PAGE: &str = "
-    SELECT * FROM users WHERE tenant_uid = $1 AND uid > $2
+    SELECT {users.*} FROM users WHERE tenant_uid = $1 AND uid > $2
     ORDER BY uid LIMIT $3";
 
 /// O(1) on the key.
@@ -48,7 +48,7 @@ const PATCH: &str = "
         platform_admin = COALESCE($6, platform_admin),
         updated_at = {now}
     WHERE uid = $1 AND tenant_uid = $2
-    RETURNING *";
+    RETURNING {users.*}";
 
 /// O(log-ins of the person).
 const DELETE: &str = "DELETE FROM users WHERE uid = $1 AND tenant_uid = $2";

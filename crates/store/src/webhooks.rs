@@ -18,13 +18,14 @@ const INSERT: &str = "
     SELECT $1, uid, $3, $4, $5, $6, $7, {now} FROM tenants
     WHERE uid = $2 AND NOT deleting
         AND (SELECT count(*) FROM webhook_endpoints WHERE tenant_uid = $2) < $8
-    RETURNING *";
+    RETURNING {webhook_endpoints.*}";
 
 /// O(endpoints of the tenant) on `webhook_endpoints_tenant`.
-const OF_TENANT: &str = "SELECT * FROM webhook_endpoints WHERE tenant_uid = $1 ORDER BY uid";
+const OF_TENANT: &str =
+    "SELECT {webhook_endpoints.*} FROM webhook_endpoints WHERE tenant_uid = $1 ORDER BY uid";
 
 /// O(1) on the key.
-const BY_UID: &str = "SELECT * FROM webhook_endpoints WHERE uid = $1";
+const BY_UID: &str = "SELECT {webhook_endpoints.*} FROM webhook_endpoints WHERE uid = $1";
 
 /// O(pending deliveries of the tenant) on `webhook_deliveries_due`.
 const PENDING: &str = "

@@ -30,7 +30,7 @@ const LEASE: &str = "
         AND channels.state IN ('active', 'error', 'never_expires')
         AND channels.lease_until IS NULL AND channels.intent IS NULL
         AND (channels.generation <= v.generation OR channels.refresh_due_at <= {now})
-    RETURNING {channel_and_envelope}, {now} AS now, (
+    RETURNING {channels.*}, {now} AS now, (
         SELECT refreshed_events FROM tenants WHERE tenants.uid = channels.tenant_uid
     ) AS tells_refreshes";
 

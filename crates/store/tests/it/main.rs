@@ -20,4 +20,5 @@ mod plans;
 mod schedules;
 mod schema;
 mod tenants;
+mod upgrade;
 mod webhooks;
