@@ -165,7 +165,7 @@ const RATE: Kind = Decimal {
     min: 0.0,
     max: 1_000_000.0,
 };
-const RATE_DOC: &str = "Refreshes a second that the whole fleet asks of this app; 0 for no limit of our own. Below it the fleet adapts to what the provider throttles.";
+const RATE_DOC: &str = "Requests a second that the whole fleet sends for refreshes of this app; 0 for no limit of our own. Below it the fleet adapts to what the provider throttles.";
 const PORT: Kind = whole(1, 65_535);
 
 const fn s(key: &'static str, kind: Kind, doc: &'static str) -> Setting {

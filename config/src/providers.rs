@@ -43,7 +43,7 @@ pub struct Providers {
 pub struct PlainProvider {
     /// Its address.
     pub base_url: String,
-    /// Refreshes a second of the whole fleet; 0 for no limit.
+    /// Requests a second of the whole fleet for its refreshes; 0 for no limit.
     pub refreshes_per_second: f64,
 }
 
@@ -53,7 +53,7 @@ pub struct PlainProvider {
 pub struct Meta {
     /// Its address.
     pub base_url: String,
-    /// Refreshes a second of the whole fleet; 0 for no limit.
+    /// Requests a second of the whole fleet for its refreshes; 0 for no limit.
     pub refreshes_per_second: f64,
     /// `v25.0`.
     pub graph_version: String,
@@ -75,7 +75,7 @@ pub struct Meta {
 pub struct Instagram {
     /// Its address.
     pub base_url: String,
-    /// Refreshes a second of the whole fleet; 0 for no limit.
+    /// Requests a second of the whole fleet for its refreshes; 0 for no limit.
     pub refreshes_per_second: f64,
     /// Where people agree.
     pub authorize_url: String,
@@ -95,7 +95,7 @@ pub struct Instagram {
 pub struct TikTok {
     /// Its address.
     pub base_url: String,
-    /// Refreshes a second of the whole fleet; 0 for no limit.
+    /// Requests a second of the whole fleet for its refreshes; 0 for no limit.
     pub refreshes_per_second: f64,
     /// The app.
     pub client_key: Option<String>,
@@ -117,7 +117,7 @@ pub struct TikTokBusiness {
     pub authorize_url: String,
     /// What people are asked for.
     pub scopes: Vec<String>,
-    /// Refreshes a second of the whole fleet; 0 for no limit.
+    /// Requests a second of the whole fleet for its refreshes; 0 for no limit.
     pub refreshes_per_second: f64,
     /// The app.
     pub app_id: Option<String>,
@@ -131,7 +131,7 @@ pub struct TikTokBusiness {
 pub struct Facturify {
     /// Its address.
     pub base_url: String,
-    /// Refreshes a second of the whole fleet; 0 for no limit.
+    /// Requests a second of the whole fleet for its refreshes; 0 for no limit.
     pub refreshes_per_second: f64,
     /// Key of the platform's own account.
     pub api_key: Option<SecretString>,
@@ -190,7 +190,7 @@ pub struct OAuth2 {
     /// Lifetime of an access token where the answer tells none.
     #[serde(default, deserialize_with = "some_millis")]
     pub default_expires_in: Option<Duration>,
-    /// Refreshes a second of the whole fleet; 0 for no limit.
+    /// Requests a second of the whole fleet for its refreshes; 0 for no limit.
     #[serde(default)]
     pub refreshes_per_second: f64,
     /// Errors that only a person can help with: `code`, or `code: words of the message`.

@@ -23,8 +23,10 @@ pub(super) struct BreakerView {
     state: BreakerState,
     /// Until then nothing is sent but probes, or nothing at all.
     until: Option<Timestamp>,
-    /// Refreshes a second of the fleet, while it is slower than its budget.
+    /// Requests a second of the fleet, while it is slower than its budget.
     per_second: Option<f64>,
+    /// Percent of the app's hour at its provider that are spent, while that slows the fleet: from 80 on.
+    usage: Option<u8>,
     /// The trouble of now, or the one that is nearly over.
     incident: Option<Incident>,
     /// Answers that no contract knows.
@@ -95,6 +97,7 @@ fn view(name: &str, text: &str, now: Timestamp) -> Option<BreakerView> {
         state,
         until,
         per_second,
+        usage: breaker.usage(now),
         incident: breaker.incident().cloned(),
         unknown_answers: breaker.unknown_answers(),
         told_at: breaker.last_told_at(),

@@ -1,4 +1,4 @@
-//! Budgets of requests that the whole fleet shares, given out in handfuls.
+//! Budgets of requests that the whole fleet shares, given out as turns.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -9,38 +9,38 @@ use crate::{Cache, CacheError};
 
 static DRAW: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/draw.lua")));
 
+/// How far ahead a turn may lie: a rate that falls is heeded after so long at the latest.
+const HORIZON: Duration = Duration::from_millis(500);
+
 /// What a draw on a budget brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drawn {
-    /// So many requests may be sent; 0 to what was wanted.
-    pub granted: u32,
-    /// Time until the next one is there; zero if any was granted.
+    /// So many turns for one request each; 0 to what was wanted.
+    pub turns: u32,
+    /// Time until the first of them; until one can be had, if there are none.
     pub wait: Duration,
+    /// Time from each turn to the next.
+    pub each: Duration,
 }
 
 impl Cache {
-    /// Takes up to `want` requests out of the budget of this name (GCRA). One script, O(1).
+    /// Takes the next turns, up to `want` of them, out of the budget of this name. One script, O(1).
     ///
-    /// `per_second` may change from call to call; `at_once` is how many there are
-    /// after a rest, at least 1.
+    /// Turns are evenly spaced, whoever draws, and none is kept for later: after a rest there are
+    /// no more at once than before it. `per_second` may change from call to call.
     ///
     /// # Errors
     ///
     /// [`CacheError`] if Redis does not answer.
-    pub async fn draw(
-        &self,
-        name: &str,
-        per_second: f64,
-        at_once: u32,
-        want: u32,
-    ) -> Result<Drawn, CacheError> {
+    pub async fn draw(&self, name: &str, per_second: f64, want: u32) -> Result<Drawn, CacheError> {
+        let each = micros_each(per_second);
         let mut call = DRAW.key(self.key("budget", "requests", &[name]));
-        call.arg(micros_each(per_second));
-        call.arg(at_once.max(1)).arg(want.max(1));
-        let (granted, wait_us): (u32, u64) = self.link.call(&call).await?;
+        call.arg(each).arg(want.max(1)).arg(HORIZON.as_micros());
+        let (turns, wait_us): (u32, u64) = self.link.call(&call).await?;
         Ok(Drawn {
-            granted,
+            turns,
             wait: Duration::from_micros(wait_us),
+            each: Duration::from_micros(each),
         })
     }
 }

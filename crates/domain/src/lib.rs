@@ -17,7 +17,8 @@ mod state;
 pub use access::{Role, Scope, UnknownWord};
 pub use backoff::{Backoff, full_jitter};
 pub use breaker::{
-    Advice, Alert, Breaker, BreakerRules, Incident, Met, NamedDelay, ProbeEnd, Tally, Trouble,
+    Advice, Alert, AppUsage, Breaker, BreakerRules, Incident, Met, NamedDelay, ProbeEnd, Tally,
+    Trouble,
 };
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use event::{EventKind, UnknownEvent};

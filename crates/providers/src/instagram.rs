@@ -21,6 +21,7 @@ use crate::http::{Answer, Http, base_url};
 use crate::json::{lifetime, secret};
 use crate::meta::import;
 use crate::meta::matrix::{MATRIX, facts, is_app_limit};
+use crate::meta::usage::tell_usage;
 use crate::{
     Accepted, Call, Connect, FieldError, ImportRequest, InstagramSettings, Provider, RefreshError,
     Refusal, Rotation, SettingsError, Upstream,
@@ -203,7 +204,10 @@ impl Instagram {
             .append_pair("access_token", token.expose_secret());
         let answer = dialogue.send(Request::new(Method::GET, url)).await?;
         match answer.json() {
-            Some(body) if answer.is_success() && body.get("error").is_none() => Ok((answer, body)),
+            Some(body) if answer.is_success() && body.get("error").is_none() => {
+                tell_usage(&answer.headers, dialogue.call.permit);
+                Ok((answer, body))
+            }
             body => {
                 let facts = facts(&answer, body.as_ref());
                 Err(dialogue.refused(&MATRIX, &facts, &answer.headers))

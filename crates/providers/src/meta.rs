@@ -4,4 +4,4 @@ pub(crate) mod graph;
 pub(crate) mod import;
 pub(crate) mod keeper;
 pub(crate) mod matrix;
-mod usage;
+pub(crate) mod usage;

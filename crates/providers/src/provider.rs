@@ -111,7 +111,7 @@ impl Debug for Call<'_> {
     }
 }
 
-/// Who decides whether one more request may leave.
+/// Who decides whether one more request may leave, and hears how much more the app may ask.
 #[async_trait]
 pub trait Permit: Send + Sync {
     /// Asked before each request of a call, the first included.
@@ -120,6 +120,12 @@ pub trait Permit: Send + Sync {
     ///
     /// [`NotPermitted`], and the request is not sent.
     async fn before_request(&self) -> Result<(), NotPermitted>;
+
+    /// Told what a good answer said of the app's budget at the provider: `percent` of it, 0–100,
+    /// are spent. Most providers say nothing of it.
+    fn heard_usage(&self, percent: u8) {
+        let _ = percent;
+    }
 }
 
 /// Why a request was not sent.

@@ -5,25 +5,20 @@ use std::time::Duration;
 
 use cache::{Cache, CacheError, Slip, Swapped};
 use domain::{
-    Advice, Alert, Breaker, BreakerRules, ChannelUid, Clock as _, Met, SystemClock, Tally,
-    Timestamp,
+    Advice, Alert, AppUsage, Breaker, BreakerRules, ChannelUid, Clock as _, Met, SystemClock,
+    Tally, Timestamp,
 };
 use providers::Upstream;
 use tokio::time::Instant;
 
 use super::alert::Alerts;
+use super::turns::Turns;
 use crate::monotonic::{Monotonic, uptime};
 
 /// What is known is good for so long; then one job looks.
 const FRESH: Duration = Duration::from_secs(1);
 /// Changes of others that a change of ours is made anew after.
 const TRIES: usize = 20;
-/// A handful is what the fleet may send in this time.
-const HANDFUL: Duration = Duration::from_millis(100);
-/// What is left of a handful after this is given up: it would come as a burst later.
-const HANDFUL_LIVES: Duration = Duration::from_millis(500);
-/// Longest pause between two draws: the rate may have changed meanwhile.
-const DRAW_PAUSE: Duration = Duration::from_millis(500);
 
 /// Whether something that is shared was there to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +39,7 @@ pub(super) struct Line {
     known: Mutex<Known>,
     /// Held by the one that talks to Redis about the breaker.
     telling: tokio::sync::Mutex<()>,
-    /// Held by the one that draws; the others wait in line.
-    handful: tokio::sync::Mutex<Handful>,
+    turns: Turns,
 }
 
 /// What this process knows, and has not told.
@@ -57,15 +51,10 @@ struct Known {
     tally: Tally,
 }
 
-#[derive(Debug, Default)]
-struct Handful {
-    left: u32,
-    drawn_at: Option<Instant>,
-}
-
 impl Line {
     pub(super) fn new(name: String, upstream: Upstream, rules: BreakerRules, cache: Cache) -> Self {
         Self {
+            turns: Turns::new(name.clone(), cache.clone()),
             name,
             upstream,
             rules,
@@ -74,7 +63,6 @@ impl Line {
             alerts: None,
             known: Mutex::default(),
             telling: tokio::sync::Mutex::default(),
-            handful: tokio::sync::Mutex::default(),
         }
     }
 
@@ -90,6 +78,11 @@ impl Line {
 
     pub(super) const fn has_own_keys(&self) -> bool {
         self.upstream.own_keys
+    }
+
+    /// When each request of a limited rate may leave.
+    pub(super) const fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// Redis' time; this machine's as long as Redis was never asked.
@@ -123,6 +116,12 @@ impl Line {
             known.tally.probe = Some(met.as_probe());
         }
         known.tally.add(met, channel, sample);
+    }
+
+    /// Remembers until it is told how much of the app's budget at the provider is spent.
+    pub(super) fn hear(&self, percent: u8) {
+        let budget = self.budget;
+        self.known().tally.hear(AppUsage { percent, budget });
     }
 
     /// Looks what the fleet knows, unless it was looked a moment ago.
@@ -176,32 +175,6 @@ impl Line {
             // Without Redis one process cannot know what the others do.
             Ok(()) | Err(_) => Taken::Not,
         }
-    }
-
-    /// Takes one request out of the budget, or waits a moment for one to be there.
-    pub(super) async fn draw(&self, per_second: f64) -> Taken {
-        let mut handful = self.handful.lock().await;
-        let is_old = handful
-            .drawn_at
-            .is_none_or(|at| at.elapsed() >= HANDFUL_LIVES);
-        if is_old {
-            handful.left = 0;
-        }
-        if handful.left == 0 {
-            let want = share(per_second, HANDFUL);
-            match self.cache.draw(&self.name, per_second, want, want).await {
-                Ok(drawn) if drawn.granted == 0 => {
-                    tokio::time::sleep(drawn.wait.min(DRAW_PAUSE)).await;
-                    return Taken::Not;
-                }
-                Ok(drawn) => handful.left = drawn.granted,
-                // Nothing is claimed while Redis is away: what runs may go on.
-                Err(_) => return Taken::Granted,
-            }
-            handful.drawn_at = Some(Instant::now());
-        }
-        handful.left -= 1;
-        Taken::Granted
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -296,18 +269,6 @@ impl Line {
 fn read(slip: &Slip) -> Breaker {
     let text = slip.text.as_deref().unwrap_or_default();
     serde_json::from_str(text).unwrap_or_default()
-}
-
-/// How many requests a rate allows in this time; at least 1.
-fn share(per_second: f64, time: Duration) -> u32 {
-    let whole = (per_second * time.as_secs_f64()).ceil().clamp(1.0, 1e6);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "it was clamped to a small whole number"
-    )]
-    let whole = whole as u32;
-    whole
 }
 
 #[cfg(test)]

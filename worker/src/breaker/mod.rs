@@ -3,15 +3,16 @@
 //!
 //! One breaker per app and settings, shared through Redis. While all is well nothing
 //! is asked of Redis for a single refresh: what a process met is told a few times a
-//! second, and a budget is drawn by the handful. While Redis is away each process
+//! second, and the turns of a budget are drawn by the handful. While Redis is away each process
 //! goes by what it knew and what it meets itself.
 
 mod alert;
 mod line;
 mod met;
+mod turns;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cache::Cache;
@@ -40,7 +41,7 @@ const SPREAD: Duration = Duration::from_secs(30);
 pub struct BreakerSettings {
     /// When breakers open, and how they close.
     pub rules: BreakerRules,
-    /// Refreshes a second of the whole fleet, by provider; none is no limit.
+    /// Requests a second of the whole fleet, by provider; none is no limit.
     pub budgets: BTreeMap<ProviderName, f64>,
 }
 
@@ -66,6 +67,18 @@ pub(crate) struct Pass {
     /// `None` where nothing is shared with other channels.
     line: Option<Arc<Line>>,
     is_probe: bool,
+    /// Its place among those that prepare; `None` where nothing limits the rate.
+    place: Mutex<Option<Place>>,
+}
+
+/// A place among those that take their lease and wait for their turn.
+#[derive(Debug)]
+struct Place(Arc<Line>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.turns().had();
+    }
 }
 
 impl Breakers {
@@ -109,8 +122,8 @@ impl Breakers {
         }
     }
 
-    /// Asks for leave to refresh a channel of this provider; waits for the budget for a
-    /// while. Nothing must be held meanwhile that others wait for.
+    /// Asks for leave to refresh a channel of this provider; waits for a while until the budget
+    /// has use for one more. Nothing must be held meanwhile that others wait for.
     pub(crate) async fn leave(
         &self,
         provider: &ProviderName,
@@ -135,19 +148,20 @@ impl Line {
     async fn leave(self: &Arc<Self>) -> Leave {
         self.refresh_knowledge().await;
         loop {
-            let pass = |is_probe| {
+            let pass = |is_probe, place| {
                 Leave::Go(Pass {
                     line: Some(Arc::clone(self)),
                     is_probe,
+                    place: Mutex::new(place),
                 })
             };
             match self.advice() {
-                Advice::Go { per_second: None } => return pass(false),
+                Advice::Go { per_second: None } => return pass(false, None),
                 Advice::Go {
                     per_second: Some(rate),
                 } => {
-                    if self.draw(rate).await == Taken::Granted {
-                        return pass(false);
+                    if self.turns().let_in(rate).await == Taken::Granted {
+                        return pass(false, Some(Place(Arc::clone(self))));
                     }
                 }
                 Advice::Held { until } => {
@@ -155,11 +169,39 @@ impl Line {
                 }
                 Advice::Open { since, probe_at } => {
                     if self.now() >= probe_at && self.take_probe().await == Taken::Granted {
-                        return pass(true);
+                        return pass(true, None);
                     }
                     return Leave::Wait(self.after_rest(since));
                 }
             }
+        }
+    }
+
+    /// Waits for the next turn, if there is a limit; until when to wait instead, if the fleet
+    /// leaves the provider alone meanwhile.
+    async fn turn(&self) -> Option<Timestamp> {
+        loop {
+            match self.advice() {
+                Advice::Go { per_second: None } => return None,
+                Advice::Go {
+                    per_second: Some(rate),
+                } => {
+                    if self.turns().take(rate).await == Taken::Granted {
+                        return self.recalled();
+                    }
+                }
+                Advice::Held { until } => return Some(self.after_hold(until)),
+                Advice::Open { since, .. } => return Some(self.after_rest(since)),
+            }
+        }
+    }
+
+    /// Until when nothing is sent but probes, if so.
+    fn recalled(&self) -> Option<Timestamp> {
+        match self.advice() {
+            Advice::Go { .. } => None,
+            Advice::Held { until } => Some(self.after_hold(until)),
+            Advice::Open { since, .. } => Some(self.after_rest(since)),
         }
     }
 
@@ -178,15 +220,43 @@ impl Line {
 }
 
 impl Pass {
-    /// Until when the request should wait after all, because of what was met since the leave
-    /// was given; by Redis' clock.
-    pub(crate) fn recalled(&self) -> Option<Timestamp> {
+    /// Waits for the turn of the first request, which must leave at once then. Says until when it
+    /// should wait after all, because of what was met since the leave was given or because the
+    /// budget has no turn; by Redis' clock.
+    pub(crate) async fn turn(&self) -> Option<Timestamp> {
         let line = self.line.as_ref().filter(|_| !self.is_probe)?;
-        match line.advice() {
-            Advice::Go { .. } => None,
-            Advice::Held { until } => Some(line.after_hold(until)),
-            Advice::Open { since, .. } => Some(line.after_rest(since)),
+        let turn = tokio::time::timeout(PATIENCE, line.turn()).await;
+        drop(self.place().take());
+        turn.unwrap_or_else(|_| Some(line.now().plus(full_jitter(PATIENCE))))
+    }
+
+    /// Takes one more turn for a further request of the same refresh, which leaves in any case:
+    /// what was begun is not left half done. One that cannot wait is counted afterwards.
+    pub(crate) async fn another_turn(&self, can_wait: bool) {
+        let Some(line) = self.line.as_ref().filter(|_| !self.is_probe) else {
+            return;
+        };
+        let is_limited = matches!(
+            line.advice(),
+            Advice::Go {
+                per_second: Some(_)
+            }
+        );
+        let waited = can_wait && tokio::time::timeout(PATIENCE, line.turn()).await.is_ok();
+        if is_limited && !waited {
+            line.turns().owe().await;
         }
+    }
+
+    /// Remembers what a good answer said of the app's budget at the provider.
+    pub(crate) fn heard_usage(&self, percent: u8) {
+        if let Some(line) = &self.line {
+            line.hear(percent);
+        }
+    }
+
+    fn place(&self) -> std::sync::MutexGuard<'_, Option<Place>> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells what came of the request; `unexplained` says that a refusal of the grant would come

@@ -11,6 +11,7 @@ use tokio::sync::SemaphorePermit;
 use uuid::Uuid;
 use vault::OpenError;
 
+use super::calls::unless_stopped;
 use super::decide::{Decision, LostAnswer, Situation, Told, snooze};
 use super::permit::{LeasePermit, PermitState, Refused};
 use super::{Ending, Job, end, end_without_request};
@@ -97,7 +98,7 @@ impl Attempt {
 
     /// Asks the provider, unless there is nothing to ask yet.
     async fn ask(&self, grant: &Grant, provider: &dyn Provider) -> Decision {
-        let permit = self.permit();
+        let permit = self.permit(provider.rotation() == Rotation::Reusable);
         if let Some(next_look) = self.too_young(grant, provider) {
             return self
                 .situation(grant, Some(provider), &permit.state(), LostAnswer::No)
@@ -147,17 +148,18 @@ impl Attempt {
         grant: &Grant,
         provider: &dyn Provider,
     ) -> Result<SemaphorePermit<'_>, Decision> {
-        let begun = self.job.calls.begin(&self.context.stopping, &self.task);
-        let turn = begun
-            .await
-            .map_err(|refused| self.unsent(grant, provider, refused))?;
-        match self.pass.recalled() {
-            Some(until) => Err(Self::given_back(until, true)),
-            None => Ok(turn),
+        let stops = (&self.context.stopping, &self.task);
+        let unsent = |refused| self.unsent(grant, provider, refused);
+        let begun = self.job.calls.begin(stops.0, stops.1).await;
+        let turn = begun.map_err(unsent)?;
+        match unless_stopped(stops, self.pass.turn()).await {
+            Ok(None) => Ok(turn),
+            Ok(Some(until)) => Err(Self::given_back(until, true)),
+            Err(refused) => Err(unsent(refused)),
         }
     }
 
-    fn permit(&self) -> LeasePermit<'_> {
+    fn permit(&self, can_wait: bool) -> LeasePermit<'_> {
         let deps = &self.context.deps;
         LeasePermit {
             store: &deps.store,
@@ -168,11 +170,17 @@ impl Attempt {
             clock: self.clock,
             stopping: &self.context.stopping,
             task: &self.task,
-            state: Mutex::new(PermitState {
-                until: self.lease.until,
-                sent_at: None,
-                refused: None,
-            }),
+            pass: &self.pass,
+            can_wait,
+            state: Mutex::new(self.nothing_sent()),
+        }
+    }
+
+    const fn nothing_sent(&self) -> PermitState {
+        PermitState {
+            until: self.lease.until,
+            sent_at: None,
+            refused: None,
         }
     }
 
@@ -220,7 +228,7 @@ impl Attempt {
 
     /// Decides where the request was not wanted any more when its turn came.
     fn unsent(&self, grant: &Grant, provider: &dyn Provider, refused: Refused) -> Decision {
-        let mut permit = self.permit().state();
+        let mut permit = self.nothing_sent();
         permit.refused = Some(refused);
         self.situation(grant, Some(provider), &permit, LostAnswer::No)
             .not_sent()
@@ -229,7 +237,7 @@ impl Attempt {
     /// Decides where the provider could not even be asked.
     fn unasked(&self, provider: Option<&dyn Provider>, verdict: Verdict, why: &str) -> Decision {
         let nothing = Grant::default();
-        let permit = self.permit().state();
+        let permit = self.nothing_sent();
         self.situation(&nothing, provider, &permit, LostAnswer::No)
             .refused(verdict, Details::because(why))
     }

@@ -41,16 +41,29 @@ impl Calls {
         stopping: &CancellationToken,
         task: &JobContext,
     ) -> Result<SemaphorePermit<'_>, Refused> {
-        let stop = task.stop_token();
-        tokio::select! {
-            biased;
-            begun = self.free.acquire() => begun.map_err(|_| Refused::Stopping),
-            () = stopping.cancelled() => Err(Refused::Stopping),
-            () = stop.cancelled() => Err(if task.is_cancelled() {
-                Refused::Cancelled
-            } else {
-                Refused::Lease
-            }),
-        }
+        let begun = unless_stopped((stopping, task), self.free.acquire()).await?;
+        begun.map_err(|_| Refused::Stopping)
+    }
+}
+
+/// What a wait brings before the request has left.
+///
+/// # Errors
+///
+/// Why the request is not wanted any more.
+pub(super) async fn unless_stopped<T>(
+    (stopping, task): (&CancellationToken, &JobContext),
+    wait: impl Future<Output = T>,
+) -> Result<T, Refused> {
+    let stop = task.stop_token();
+    tokio::select! {
+        biased;
+        waited = wait => Ok(waited),
+        () = stopping.cancelled() => Err(Refused::Stopping),
+        () = stop.cancelled() => Err(if task.is_cancelled() {
+            Refused::Cancelled
+        } else {
+            Refused::Lease
+        }),
     }
 }

@@ -10,6 +10,7 @@ use queue::JobContext;
 use store::Store;
 use tokio_util::sync::CancellationToken;
 
+use crate::breaker::Pass;
 use crate::monotonic::Monotonic;
 
 /// What must be left of a lease beyond the provider's time-out.
@@ -19,7 +20,8 @@ pub(super) const RESERVE: Duration = Duration::from_secs(10);
 ///
 /// A request is not sent if its answer might arrive after the lease: by then
 /// another worker may have spent the same token. The first request of a fresh
-/// lease needs nothing more; each further one renews the lease first.
+/// lease needs nothing more; each further one takes a turn of the budget of its own, and renews
+/// the lease first.
 #[derive(Debug)]
 pub(super) struct LeasePermit<'a> {
     pub(super) store: &'a Store,
@@ -30,6 +32,9 @@ pub(super) struct LeasePermit<'a> {
     pub(super) clock: Monotonic,
     pub(super) stopping: &'a CancellationToken,
     pub(super) task: &'a JobContext,
+    pub(super) pass: &'a Pass,
+    /// Whether a further request loses nothing by waiting for its turn.
+    pub(super) can_wait: bool,
     pub(super) state: Mutex<PermitState>,
 }
 
@@ -81,6 +86,10 @@ impl LeasePermit<'_> {
 #[async_trait]
 impl Permit for LeasePermit<'_> {
     async fn before_request(&self) -> Result<(), NotPermitted> {
+        if self.state().sent_at.is_some() {
+            let turn = self.pass.another_turn(self.can_wait);
+            self.stopping.run_until_cancelled(turn).await;
+        }
         if self.stopping.is_cancelled() {
             return self.refuse(Refused::Stopping);
         }
@@ -109,5 +118,9 @@ impl Permit for LeasePermit<'_> {
             state.refused = None;
         });
         Ok(())
+    }
+
+    fn heard_usage(&self, percent: u8) {
+        self.pass.heard_usage(percent);
     }
 }

@@ -82,12 +82,8 @@ pub(crate) fn refreshes(args: &Args, fleet: &Fleet, report: &mut Report) {
     let entries = fleet.entries();
     let refreshed = entries.iter().filter(|it| it.refreshed);
     let most = most_within(refreshed.map(|it| it.started_ms), SECOND);
-    // A handful more: what is drawn for 100 ms at a time may be sent at the end of its time.
-    report.at_most(
-        "refreshes_in_a_second",
-        count(most),
-        f64::from(args.budget) * 1.2,
-    );
+    let budget = f64::from(args.budget);
+    report.at_most("refreshes_in_a_second", count(most), budget);
     let summary = fleet.simulator.summary();
     report.exactly("refreshes", summary.refreshes, args.channels.into());
     report.exactly("reuses", summary.reuses, 0);

@@ -24,6 +24,7 @@ const COLUMNS: &[Column] = &[
     ("WHY", "incident.why"),
     ("SAMPLE", "incident.sample"),
     ("PER SECOND", "per_second"),
+    ("USAGE %", "usage"),
     ("HEARD OF", "told_at"),
 ];
 

@@ -5,6 +5,7 @@
 
 mod denials;
 mod pace;
+mod strain;
 mod tally;
 mod window;
 mod words;
@@ -17,6 +18,8 @@ use crate::Timestamp;
 
 use self::denials::Denials;
 use self::pace::{Hold, Pace};
+pub use self::strain::AppUsage;
+use self::strain::Strain;
 pub use self::tally::{Met, NamedDelay, ProbeEnd, Tally};
 use self::window::{Suspects, Window};
 pub use self::words::{Advice, Alert, BreakerRules, Incident, Trouble};
@@ -51,6 +54,9 @@ pub struct Breaker {
     unknown_answers: u64,
     hold: Option<Hold>,
     pace: Option<Pace>,
+    /// The app has nearly spent its budget at the provider.
+    #[serde(default)]
+    strain: Option<Strain>,
     last_told_at: Timestamp,
 }
 
@@ -91,6 +97,7 @@ impl Breaker {
             (Some(_), None) => {}
             (None, _) => {
                 self.count(tally, now, rules);
+                self.heed_usage(tally, now, rules);
                 self.slow_down(tally, now, rules);
                 if let Some(why) = self.trouble(now, rules) {
                     alerts.extend(self.trip(why, tally, now, rules));
@@ -114,7 +121,11 @@ impl Breaker {
         match self.hold {
             Some(hold) if hold.until > now => Advice::Held { until: hold.until },
             _ => Advice::Go {
-                per_second: Pace::limit(self.pace, budget, now),
+                per_second: Pace::limit(
+                    [self.pace, self.strain(now).map(|it| it.pace)],
+                    budget,
+                    now,
+                ),
             },
         }
     }

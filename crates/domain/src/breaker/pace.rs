@@ -9,13 +9,13 @@ use super::window::Answers;
 use crate::Timestamp;
 
 /// Requests a second after a rest.
-const START: f64 = 10.0;
+pub(super) const START: f64 = 10.0;
 /// Where no budget is set, a pace beyond this is none.
 const FAST: f64 = 10_000.0;
 /// Doublings from [`START`] to [`FAST`].
 const DOUBLINGS: u32 = 10;
 /// The slowest pace: something must try.
-const SLOWEST: f64 = 1.0;
+pub(super) const SLOWEST: f64 = 1.0;
 /// Throttled answers among others slow the fleet down from so many answers on.
 const ANSWERS_MIN: u32 = 50;
 /// Percent of the answers that are tolerated as throttled.
@@ -41,7 +41,7 @@ pub(super) struct Pace {
 impl Pace {
     /// The return after a time without calls.
     pub(super) fn ramp(now: Timestamp, ramp: Duration) -> Self {
-        Self::new(START, now, ramp / DOUBLINGS)
+        Self::rise(START, now, ramp)
     }
 
     /// Half of what got through before, from the end of a hold on.
@@ -63,16 +63,23 @@ impl Pace {
         (settled && throttled).then(|| Self::new(per_second, now, window))
     }
 
-    /// What the fleet may send a second: the slower of both.
-    pub(super) fn limit(pace: Option<Self>, budget: Option<f64>, now: Timestamp) -> Option<f64> {
-        let pace = pace.map(|pace| pace.at(now)).filter(|rate| *rate < FAST);
-        match (pace, budget) {
-            (Some(pace), Some(budget)) => Some(pace.min(budget)),
-            (pace, budget) => pace.or(budget),
-        }
+    /// From `per_second` on to full speed, as after a time without calls.
+    pub(super) fn rise(per_second: f64, now: Timestamp, ramp: Duration) -> Self {
+        Self::new(per_second, now, ramp / DOUBLINGS)
     }
 
-    fn new(per_second: f64, since: Timestamp, doubling: Duration) -> Self {
+    /// What the fleet may send a second: the slowest of all.
+    pub(super) fn limit(
+        paces: [Option<Self>; 2],
+        budget: Option<f64>,
+        now: Timestamp,
+    ) -> Option<f64> {
+        let rates = paces.into_iter().flatten().map(|pace| pace.at(now));
+        let rates = rates.filter(|rate| *rate < FAST).chain(budget);
+        rates.reduce(f64::min)
+    }
+
+    pub(super) fn new(per_second: f64, since: Timestamp, doubling: Duration) -> Self {
         Self {
             per_second,
             since,
@@ -82,7 +89,7 @@ impl Pace {
         }
     }
 
-    fn at(self, now: Timestamp) -> f64 {
+    pub(super) fn at(self, now: Timestamp) -> f64 {
         let doubling = Duration::from_millis(self.doubling_ms);
         let doublings = now.since(self.since).as_secs_f64() / doubling.as_secs_f64();
         self.per_second * doublings.min(64.0).exp2()

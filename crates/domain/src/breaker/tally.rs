@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::AppUsage;
 use crate::ChannelUid;
 
 /// Channels that a tally names at most: more of them prove no more.
@@ -49,7 +50,7 @@ pub enum ProbeEnd {
 }
 
 /// All that a process met since it told last.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
     /// [`Met::Worked`].
     pub worked: u32,
@@ -71,6 +72,8 @@ pub struct Tally {
     pub probe: Option<ProbeEnd>,
     /// What the last failure said, in short.
     pub sample: Option<String>,
+    /// The highest that was heard of; `None` if no good answer said anything.
+    pub usage: Option<AppUsage>,
 }
 
 impl Tally {
@@ -103,6 +106,14 @@ impl Tally {
         }
         if sample.is_some() {
             self.sample = sample;
+        }
+    }
+
+    /// Adds what a good answer said of the app's budget.
+    pub fn hear(&mut self, usage: AppUsage) {
+        let is_more = |known: AppUsage| usage.percent > known.percent;
+        if self.usage.is_none_or(is_more) {
+            self.usage = Some(usage);
         }
     }
 

@@ -19,6 +19,7 @@ use crate::matrix::Facts;
 use crate::{MetaSettings, RefreshError, SettingsError, Upstream};
 
 use super::matrix::{MATRIX, error_facts, facts};
+use super::usage::tell_usage;
 
 /// How many pages of a person one answer lists; with two fields each they stay
 /// below the cap of a body.
@@ -252,7 +253,10 @@ impl GraphCall<'_> {
         url.query_pairs_mut().extend_pairs(query);
         let answer = self.dialogue.send(Request::new(Method::GET, url)).await?;
         match answer.json() {
-            Some(body) if answer.is_success() && body.get("error").is_none() => Ok((answer, body)),
+            Some(body) if answer.is_success() && body.get("error").is_none() => {
+                tell_usage(&answer.headers, self.dialogue.call.permit);
+                Ok((answer, body))
+            }
             body => {
                 let facts = facts(&answer, body.as_ref());
                 Err(self.dialogue.refused(&MATRIX, &facts, &answer.headers))

@@ -395,3 +395,33 @@ async fn an_app_is_known_by_its_id() {
 
     assert_eq!(facebook.app_identity(&grant(None)), "facebook:1234567890");
 }
+
+#[tokio::test]
+async fn a_good_answer_tells_what_of_the_apps_hour_is_spent_and_an_accounts_header_tells_nothing() {
+    let of_app = ("X-App-Usage", r#"{"call_count":28,"total_cputime":91.5}"#);
+    let of_page = (
+        "X-Business-Use-Case-Usage",
+        r#"{"111":[{"type":"pages","call_count":95}]}"#,
+    );
+    let of_account = ("X-Ad-Account-Usage", r#"{"acc_id_util_pct":99.0}"#);
+    let huge = format!(r#"{{"call_count":99,"pad":"{}"}}"#, "x".repeat(60_000));
+    let grant = grant(Some(GrantKind::User));
+
+    for (header, expected) in [
+        (of_app, Some(91)),
+        (of_page, None),
+        (of_account, None),
+        (("X-App-Usage", "{\"call_count\":NaN"), None),
+        (("X-App-Usage", r#"{"call_count":-7}"#), Some(0)),
+        (("X-App-Usage", huge.as_str()), None),
+    ] {
+        let stub = Stub::start([json_with(200, header, EXCHANGED)]).await;
+        let facebook = provider("facebook", settings(&stub.base_url));
+        let refresh = Refresh::ending(&grant, 9 * DAY);
+
+        refresh.run(&*facebook).await.expect("it is refreshed");
+
+        let name = &header.1[..header.1.len().min(80)];
+        assert_eq!(refresh.permit.heard(), expected, "{name}");
+    }
+}

@@ -6,7 +6,7 @@ use domain::{DelaySource, Grant, Lifetime, Verdict};
 use providers::ImportRequest;
 use serde_json::json as object;
 
-use crate::stub::{Reply, Stub, json};
+use crate::stub::{Reply, Stub, json, json_with};
 use crate::support::{Failed, Got, NOW, Refresh, after, provider, settings};
 
 const FRESH: &str = r#"{"access_token":"IGAAnew","token_type":"bearer","expires_in":5183944}"#;
@@ -189,4 +189,17 @@ async fn an_import_takes_what_the_requirements_list_and_needs_no_app() {
         fields.collect::<Vec<_>>(),
         ["credentials.kind", "credentials.user_access_token"]
     );
+}
+
+#[tokio::test]
+async fn a_good_answer_tells_what_of_the_apps_hour_is_spent() {
+    let header = ("X-App-Usage", r#"{"call_count":83,"total_time":20}"#);
+    let stub = Stub::start([json_with(200, header, FRESH)]).await;
+    let instagram = provider("instagram", settings(&stub.base_url));
+    let grant = grant(50 * DAY);
+    let refresh = Refresh::ending(&grant, 9 * DAY);
+
+    refresh.run(&*instagram).await.expect("it is refreshed");
+
+    assert_eq!(refresh.permit.heard(), Some(83));
 }

@@ -2,8 +2,8 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use domain::{
@@ -21,8 +21,11 @@ pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_795_176_000);
 
 pub(crate) const APP_SECRET: &str = "app_secret_fake";
 
-/// Allows so many requests.
-pub(crate) struct Allow(AtomicU32);
+/// Allows so many requests, and remembers the last usage that it heard of.
+pub(crate) struct Allow {
+    left: AtomicU32,
+    heard: Mutex<Option<u8>>,
+}
 
 impl Allow {
     pub(crate) fn all() -> Self {
@@ -30,7 +33,14 @@ impl Allow {
     }
 
     pub(crate) fn only(requests: u32) -> Self {
-        Self(AtomicU32::new(requests))
+        Self {
+            left: AtomicU32::new(requests),
+            heard: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn heard(&self) -> Option<u8> {
+        *self.heard.lock().expect("nobody panics")
     }
 }
 
@@ -39,9 +49,13 @@ impl Permit for Allow {
     async fn before_request(&self) -> Result<(), NotPermitted> {
         let left = |left: u32| left.checked_sub(1);
         let taken = self
-            .0
+            .left
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, left);
         taken.map(drop).map_err(|_| NotPermitted::LeaseEnding)
+    }
+
+    fn heard_usage(&self, percent: u8) {
+        *self.heard.lock().expect("nobody panics") = Some(percent);
     }
 }
 

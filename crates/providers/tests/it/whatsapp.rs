@@ -6,7 +6,7 @@ use domain::{ChannelState, Grant, GrantKind, Lifetime, Timestamp, Verdict};
 use providers::ImportRequest;
 use serde_json::json as object;
 
-use crate::stub::{Reply, Stub, json};
+use crate::stub::{Reply, Stub, json, json_with};
 use crate::support::{Got, NOW, Refresh, after, provider, settings};
 
 const EXCHANGED: &str = r#"{"access_token":"EAAnew","token_type":"bearer","expires_in":5183944}"#;
@@ -180,4 +180,18 @@ async fn an_import_knows_no_pages_and_the_app_is_facebooks() {
     assert_eq!(page.expect_err("refused")[0].field, "credentials.kind");
     let identity = whatsapp.app_identity(&grant());
     assert_eq!(identity, facebook.app_identity(&grant()));
+}
+
+#[tokio::test]
+async fn a_good_answer_tells_what_of_the_apps_hour_is_spent() {
+    let header = ("X-App-Usage", r#"{"call_count":83,"total_time":20}"#);
+    let look = living("SYSTEM_USER", Some(after(9 * DAY)));
+    let stub = Stub::start([look, json_with(200, header, EXCHANGED)]).await;
+    let whatsapp = provider("whatsapp", settings(&stub.base_url));
+    let grant = grant();
+    let refresh = Refresh::ending(&grant, 9 * DAY);
+
+    refresh.run(&*whatsapp).await.expect("it is refreshed");
+
+    assert_eq!(refresh.permit.heard(), Some(83));
 }

@@ -376,6 +376,8 @@ async fn throttling_carries_metas_own_headers() {
     };
 
     assert_eq!(header("4", "X-App-Usage").await["call_count"], 101);
+    let good = header("usage_90", "X-App-Usage").await;
+    assert_eq!(good["total_cputime"], 90);
     let usage = header("80001", "X-Business-Use-Case-Usage").await;
     assert_eq!(usage["111"][0]["estimated_time_to_regain_access"], 4);
 }

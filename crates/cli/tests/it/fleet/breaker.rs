@@ -16,6 +16,8 @@ testkit::each_database!(
     a_refused_app_is_one_alert_and_recovers_without_a_touch_of_any_channel,
     an_unknown_answer_on_five_channels_stops_the_fleet_and_calls_the_operator,
     grants_that_are_refused_one_after_another_are_the_apps_trouble_and_condemn_few,
+    an_app_that_has_nearly_spent_its_hour_is_called_slower_by_the_whole_fleet_until_it_recovers,
+    each_request_of_a_refresh_has_its_turn_in_the_budget,
 );
 
 const REFRESH_ALL: &str = "/api/v1/tenants/acme/channels/refresh?wait=60";
@@ -156,6 +158,73 @@ async fn grants_that_are_refused_one_after_another_are_the_apps_trouble_and_cond
     up.stop();
 }
 
+async fn an_app_that_has_nearly_spent_its_hour_is_called_slower_by_the_whole_fleet_until_it_recovers(
+    database: Database,
+) {
+    let world = World::on(database)
+        .await
+        .set("TOKENFLEET_BREAKER__RAMP", "1s")
+        .set("TOKENFLEET_PROVIDERS__META__REFRESHES_PER_SECOND", "40");
+    let (api, server) = world.api().await;
+    let scheduler = world.scheduler();
+    let workers = ["data-one", "data-two"].map(|data_dir| world.worker(data_dir, &[]));
+    let usage = |it: &Value| {
+        (
+            it["state"].clone(),
+            it["usage"].clone(),
+            it["per_second"].as_f64(),
+        )
+    };
+    let due = async |scenario: &str, count| {
+        let order = MintRequest::of("facebook").expires_in(3600).count(count);
+        world.import(&server, &order.scenario(scenario)).await;
+    };
+
+    due("usage_garbage", 2).await;
+    server.channels_until(is_fresh).await;
+    let garbage = breaker(&server).await.expect("it met something");
+    due("usage_90", 2).await;
+    let strained = breaker_until(&server, |it| it["usage"] == 90).await;
+    server.channels_until(is_fresh).await;
+    due("usage_20", 1).await;
+    server.channels_until(is_fresh).await;
+    let recovered = breaker_until(&server, |it| it["per_second"].is_null()).await;
+    due("usage_100", 1).await;
+    let spent = breaker_until(&server, |it| it["state"] == "held").await;
+
+    assert_eq!(usage(&garbage), (json!("closed"), Value::Null, None));
+    let rate = strained["per_second"].as_f64().expect("a limit");
+    assert!((20.0..40.0).contains(&rate), "half of 40: {rate}");
+    assert_eq!(usage(&recovered), (json!("closed"), Value::Null, None));
+    assert_eq!(usage(&spent), (json!("held"), json!(100), None));
+    assert!(spent["incident"].is_null(), "nobody is called for it");
+    drop((workers, scheduler, api));
+}
+
+async fn each_request_of_a_refresh_has_its_turn_in_the_budget(database: Database) {
+    let world = World::on(database)
+        .await
+        .set("TOKENFLEET_WORKER__CONCURRENCY", "8")
+        .set("TOKENFLEET_PROVIDERS__META__REFRESHES_PER_SECOND", "20");
+    let (up, server) = world.up().await;
+    let order = MintRequest::of("facebook").expires_in(3600).count(20);
+
+    world
+        .import(&server, &order.scenario("no_expires_in"))
+        .await;
+    server.channels_until(is_fresh).await;
+
+    let entries = entries(&world);
+    assert!(entries.len() >= 40, "each is exchanged and looked at");
+    let first = entries[0].started_ms;
+    let lasted = entries[entries.len() - 1].started_ms - first;
+    assert!(
+        lasted >= 1900,
+        "forty requests at twenty a second: {lasted} ms"
+    );
+    up.stop();
+}
+
 fn set_faults(world: &World, faults: &str) {
     let faults: Faults = faults.parse().expect("faults that exist");
     world.simulator.set_faults(faults);
@@ -165,8 +234,7 @@ fn set_faults(world: &World, faults: &str) {
 async fn breaker(server: &Server) -> Option<Value> {
     let all = server.get("/api/v1/breakers").await.of(200);
     let items = all["items"].as_array().expect("a list").clone();
-    let of_tiktok = |it: &Value| it["app_identity"] == "tiktok:aw123fake";
-    assert!(items.len() <= 1 && items.iter().all(of_tiktok), "{items:?}");
+    assert!(items.len() <= 1, "{items:?}");
     items.into_iter().next()
 }
 
@@ -203,14 +271,15 @@ fn assert_probes(entries: &[Entry]) {
     );
 }
 
-/// No second has more refreshes than the budget and a handful.
+/// No second has more refreshes than the budget, but for what a busy machine lets arrive late:
+/// how they leave is tested where they leave.
 fn assert_budget(entries: &[Entry]) {
     let refreshed = entries.iter().filter(|it| it.refreshed);
     let times: Vec<i64> = refreshed.map(|it| it.started_ms).collect();
     for (at, from) in times.iter().enumerate() {
         let within = times[at..].iter().take_while(|time| **time < from + 1000);
         let count = within.count();
-        assert!(count <= BUDGET + BUDGET / 5, "{count} in a second");
+        assert!(count <= BUDGET + BUDGET / 20, "{count} in a second");
     }
 }
 

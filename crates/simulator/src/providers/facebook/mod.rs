@@ -134,7 +134,8 @@ impl Provider for Facebook {
                 format!("Unknown path components: {}", question.call.path),
             )),
         };
-        answer.unwrap_or_else(|error| error.answer(question))
+        let answer = answer.unwrap_or_else(|error| error.answer(question));
+        graph::with_usage(answer, question.special)
     }
 
     /// With a configuration it is the consent of a business, which needs no scope.
@@ -271,7 +272,7 @@ fn refuse_nonsense(order: &MintRequest, kind: GrantKind, never: bool) -> Result<
 /// Every error of Graph and of WhatsApp, and the answers that are none.
 static SPECIALS: LazyLock<Vec<Special>> = LazyLock::new(|| {
     let errors = graph::errors().chain(graph::whatsapp_errors());
-    errors.chain(OTHERS).collect()
+    errors.chain(graph::usages()).chain(OTHERS).collect()
 });
 
 #[rustfmt::skip]

@@ -16,7 +16,7 @@ use crate::answer::Answer;
 use crate::grants::Issued;
 use crate::world::World;
 
-pub(super) use scenarios::{errors, of_special, whatsapp_errors};
+pub(super) use scenarios::{errors, of_special, usages, whatsapp_errors, with_usage};
 
 /// The message for a value that no token has.
 pub(super) const CANNOT_PARSE: &str = "Invalid OAuth access token - Cannot parse access token";

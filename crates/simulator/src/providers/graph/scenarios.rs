@@ -1,6 +1,7 @@
 //! The errors of Graph that a scenario can call (contracts §1.7, §1.8 and §3).
 
 use super::{GraphError, INVALID_TOKEN};
+use crate::answer::Answer;
 use crate::providers::Special;
 
 const APP_USAGE: (&str, &str) = (
@@ -11,6 +12,29 @@ const BUSINESS_USAGE: (&str, &str) = (
     "x-business-use-case-usage",
     r#"{"111":[{"type":"pages","call_count":95,"total_cputime":20,"total_time":20,"estimated_time_to_regain_access":4}]}"#,
 );
+
+/// Good answers that say how much of the app's budget is spent: scenario, header, what happens.
+#[rustfmt::skip]
+const USAGES: [(&str, &str, &str); 4] = [
+    ("usage_20", r#"{"call_count":20,"total_cputime":5,"total_time":3}"#, "answered, and 20 % of the app's hour are spent"),
+    ("usage_90", r#"{"call_count":28,"total_cputime":90,"total_time":20}"#, "answered, and 90 % of the app's hour are spent"),
+    ("usage_100", r#"{"call_count":101,"total_cputime":5,"total_time":20}"#, "answered, and all of the app's hour is spent"),
+    ("usage_garbage", r#"{"call_count":NaN,"total_time":-1"#, "answered, with a usage that cannot be read"),
+];
+
+/// Every good answer that tells of the app's budget.
+pub(in crate::providers) fn usages() -> impl Iterator<Item = Special> {
+    USAGES.iter().map(|row| Special::everywhere(row.0, row.2))
+}
+
+/// The answer with what the scenario says of the app's budget.
+pub(in crate::providers) fn with_usage(answer: Answer, special: Option<&'static str>) -> Answer {
+    let row = USAGES.iter().find(|row| Some(row.0) == special);
+    match row {
+        Some(row) => answer.header(APP_USAGE.0, row.1),
+        None => answer,
+    }
+}
 
 /// Every error that both Facebook and Instagram know.
 pub(in crate::providers) fn errors() -> impl Iterator<Item = Special> {

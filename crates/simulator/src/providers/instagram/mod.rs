@@ -97,7 +97,8 @@ impl Provider for Instagram {
                 format!("Unknown path components: {}", question.call.path),
             )),
         };
-        answer.unwrap_or_else(|error| error.answer(question))
+        let answer = answer.unwrap_or_else(|error| error.answer(question));
+        graph::with_usage(answer, question.special)
     }
 
     fn dialect(&self, call: &Call) -> Option<Dialect<'_>> {
@@ -185,7 +186,10 @@ fn special(grant: &Grant) -> &'static str {
 }
 
 /// Every error of Graph, and the answers that are none.
-static SPECIALS: LazyLock<Vec<Special>> = LazyLock::new(|| graph::errors().chain(OTHERS).collect());
+static SPECIALS: LazyLock<Vec<Special>> = LazyLock::new(|| {
+    let told = graph::errors().chain(graph::usages());
+    told.chain(OTHERS).collect()
+});
 
 #[rustfmt::skip]
 const OTHERS: [Special; 7] = [
