@@ -28,6 +28,7 @@ mod purge;
 mod reads;
 mod repeat;
 mod routes;
+mod server;
 mod table;
 mod tenancy;
 mod throttle;
@@ -37,14 +38,11 @@ mod view;
 mod wait;
 mod watching;
 
-use std::future::IntoFuture as _;
-use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt as _;
 use cache::Cache;
 use providers::Providers;
 use queue::{QueueName, Queues};
@@ -56,6 +54,7 @@ use vault::Vault;
 
 use crate::accounts::Standings;
 use crate::reads::Reads;
+use crate::server::Server;
 use crate::tenancy::Tenancy;
 use crate::tokens::Flights;
 use crate::watching::Watchers;
@@ -117,6 +116,9 @@ pub struct ApiSettings {
     pub webhooks_allow_private: bool,
     /// How long a request may take in all; at least five seconds more than the longest `wait` (60 s).
     pub request_timeout: Duration,
+    /// How long a connection may take to bring the head of its next request; longer than the
+    /// minute for which balancers keep idle connections.
+    pub idle_timeout: Duration,
     /// Completed jobs that a tenant's list shows.
     pub keep_completed: usize,
     /// Failed jobs that a tenant's list shows; cancelled ones count among them.
@@ -140,6 +142,7 @@ impl ApiSettings {
             facturify: None,
             webhooks_allow_private: false,
             request_timeout: Duration::from_secs(75),
+            idle_timeout: Duration::from_secs(75),
             keep_completed: 10,
             keep_failed: 50,
         }
@@ -250,38 +253,14 @@ pub fn router(deps: Deps) -> Router {
 ///
 /// Then no connection is accepted any more, callers that wait for a job get their
 /// 202 at once, and other answers are given ten seconds.
-///
-/// # Errors
-///
-/// If the listener fails for good.
-pub async fn run(
-    deps: Deps,
-    listener: TcpListener,
-    shutdown: CancellationToken,
-) -> Result<(), std::io::Error> {
+pub async fn run(deps: Deps, listener: TcpListener, shutdown: CancellationToken) {
+    let patience = deps.settings.idle_timeout;
     let app = App::new(deps, shutdown.clone());
     tokio::spawn(facturify::attend(app.clone()));
-    let service = routes::all(app).into_make_service_with_connect_info::<SocketAddr>();
-    let listener = listener.tap_io(|connection| {
-        // Answers are written at once; without it some wait for the client's next packet.
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
-        }
-    });
-    let server = axum::serve(listener, service)
-        .with_graceful_shutdown(shutdown.clone().cancelled_owned())
-        .into_future();
-    tokio::select! {
-        ended = server => ended,
-        () = out_of_patience(&shutdown) => {
-            tracing::warn!("connections were still open when the API ended");
-            Ok(())
-        }
-    }
-}
-
-/// Ends some time after `shutdown` has fired.
-async fn out_of_patience(shutdown: &CancellationToken) {
-    shutdown.cancelled().await;
-    tokio::time::sleep(limits::SHUTDOWN_GRACE).await;
+    let server = Server {
+        router: routes::all(app),
+        patience,
+        shutdown,
+    };
+    server.run(listener).await;
 }

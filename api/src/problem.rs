@@ -270,6 +270,12 @@ impl Problem {
         self.0.code
     }
 
+    /// The same in other words.
+    pub(crate) fn saying(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = detail.into();
+        self
+    }
+
     /// The same with one more header.
     pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.push((name, value));

@@ -1,5 +1,7 @@
 //! All jobs of a tenant that match: `POST /api/v1/tenants/{tenant}/jobs/{cancel,retry,promote}`.
 
+pub(super) mod everywhere;
+
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
@@ -9,6 +11,7 @@ use domain::Name;
 use queue::{JobState, PromoteOutcome};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use store::Tenant;
 
 use super::job_list::{find_channel, known_state, queues_of};
 use super::job_pages::{self, Listing};
@@ -155,60 +158,50 @@ pub(super) async fn promote(
 
 /// Cancels those that wait, are delayed, or run.
 pub(super) async fn cancel_all(
-    app: State<App>,
-    tenant: InTenant,
+    State(app): State<App>,
+    InTenant(tenant): InTenant,
     Params(query): Params<BulkQuery>,
-    selection: OptionalInput<Selection<Cancellable>>,
+    OptionalInput(selection): OptionalInput<Selection<Cancellable>>,
 ) -> Result<Json<BulkView>, Problem> {
-    change_all(Change::Cancel, (app, tenant), query, selection).await
+    change_all(Change::Cancel, (app, Some(tenant)), query, selection).await
 }
 
 /// Does the work of those that failed again.
 pub(super) async fn retry_all(
-    app: State<App>,
-    tenant: InTenant,
+    State(app): State<App>,
+    InTenant(tenant): InTenant,
     Params(query): Params<BulkQuery>,
-    selection: OptionalInput<Selection<Retriable>>,
+    OptionalInput(selection): OptionalInput<Selection<Retriable>>,
 ) -> Result<Json<BulkView>, Problem> {
-    change_all(Change::Retry, (app, tenant), query, selection).await
+    change_all(Change::Retry, (app, Some(tenant)), query, selection).await
 }
 
 /// Moves those that are delayed to now.
 pub(super) async fn promote_all(
-    app: State<App>,
-    tenant: InTenant,
+    State(app): State<App>,
+    InTenant(tenant): InTenant,
     Params(query): Params<BulkQuery>,
-    selection: OptionalInput<Selection<Promotable>>,
+    OptionalInput(selection): OptionalInput<Selection<Promotable>>,
 ) -> Result<Json<BulkView>, Problem> {
-    change_all(Change::Promote, (app, tenant), query, selection).await
+    change_all(Change::Promote, (app, Some(tenant)), query, selection).await
 }
 
+/// Changes the jobs of this tenant, or of all, call by call.
 async fn change_all<S: States>(
     change: Change,
-    (State(app), InTenant(tenant)): (State<App>, InTenant),
+    (app, tenant): (App, Option<Tenant>),
     query: BulkQuery,
-    OptionalInput(selection): OptionalInput<Selection<S>>,
+    selection: Selection<S>,
 ) -> Result<Json<BulkView>, Problem> {
-    let states = match &selection.state {
-        None => S::ALL.to_vec(),
-        Some(word) => {
-            let state = known_state(word)?;
-            if !S::ALL.contains(&state) {
-                let words = S::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>();
-                let message = format!("must be one of {}", words.join(", "));
-                return Err(Problem::invalid_field("state", message));
-            }
-            vec![state]
-        }
-    };
-    let channel = match &selection.channel {
-        Some(id) => Some(find_channel(&app, tenant.uid, id).await?),
-        None => None,
+    let states = states_of(&selection)?;
+    let channel = match (&tenant, &selection.channel) {
+        (Some(tenant), Some(id)) => Some(find_channel(&app, tenant.uid, id).await?),
+        _ => None,
     };
     let queues = queues_of(&app, selection.queue.as_deref(), channel.as_ref())?;
     let key = channel.map(|it| ::jobs::refresh_key(it.uid));
     let of_state = |state| Listing {
-        tenant: Some(tenant.uid.to_string()),
+        tenant: tenant.as_ref().map(|it| it.uid.to_string()),
         state: Some(state),
         key: key.clone(),
         queues: queues.clone(),
@@ -239,6 +232,20 @@ async fn change_all<S: States>(
         }
     }
     Ok(Json(answer))
+}
+
+/// The states that are asked for.
+fn states_of<S: States>(selection: &Selection<S>) -> Result<Vec<JobState>, Problem> {
+    let Some(word) = &selection.state else {
+        return Ok(S::ALL.to_vec());
+    };
+    let state = known_state(word)?;
+    if !S::ALL.contains(&state) {
+        let words = S::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>();
+        let message = format!("must be one of {}", words.join(", "));
+        return Err(Problem::invalid_field("state", message));
+    }
+    Ok(vec![state])
 }
 
 /// The ids of the next jobs, state by state; the cursor names the state and the place in its list.

@@ -117,7 +117,13 @@ pub(super) async fn find_channel(
 /// The queue of this name, if anything is ever pushed to it.
 pub(super) fn known_queue(app: &App, word: &str) -> Result<QueueName, Problem> {
     let known = app.queue_names().find(|it| it.as_str() == word);
-    known.ok_or_else(|| Problem::not_found("queue"))
+    known.ok_or_else(|| {
+        let names: Vec<String> = app.queue_names().map(|it| it.to_string()).collect();
+        Problem::not_found("queue").saying(format!(
+            "There is no such queue; there are {}.",
+            names.join(", ")
+        ))
+    })
 }
 
 pub(super) fn known_state(word: &str) -> Result<JobState, Problem> {

@@ -17,6 +17,7 @@ testkit::each_database!(
     limits_that_make_no_sense_are_refused,
     a_queue_that_is_fed_by_nobody_does_not_exist,
     all_delayed_jobs_of_a_tenant_are_cancelled_and_a_dry_run_counts_them,
+    jobs_of_all_tenants_are_changed_at_once_by_the_platform_alone,
     failed_jobs_that_only_a_person_can_mend_are_not_retried,
     a_delayed_job_is_promoted,
     a_purge_removes_what_matches_and_what_is_due_comes_back,
@@ -98,6 +99,11 @@ async fn a_queue_that_is_fed_by_nobody_does_not_exist(database: Database) {
     let healed = world.post(&format!("{QUEUE}/heal")).await;
 
     assert_eq!(shown.problem(), problem(404, "not_found", &[]));
+    let detail = shown.json()["detail"].as_str().unwrap().to_owned();
+    assert!(
+        detail.starts_with("There is no such queue; there are refresh:facebook, "),
+        "{detail}"
+    );
     assert_eq!(healed.json(), json!({ "put_back": 0, "dropped": 0 }));
 }
 
@@ -127,6 +133,49 @@ async fn all_delayed_jobs_of_a_tenant_are_cancelled_and_a_dry_run_counts_them(da
     assert_eq!(dry, answer(3, 0, true));
     assert_eq!(one, answer(1, 1, false));
     assert_eq!(rest, answer(2, 2, false));
+    for job in jobs {
+        let shown = world.get(&format!("/api/v1/jobs/{job}")).await.json();
+        assert_eq!(shown["state"], "cancelled");
+    }
+}
+
+async fn jobs_of_all_tenants_are_changed_at_once_by_the_platform_alone(database: Database) {
+    let world = World::start(database).await;
+    let mut jobs = Vec::new();
+    for tenant in ["t1", "t2", "t3"] {
+        let owner = world.tenant(tenant).await;
+        world.tiktok(&owner, "a", 90_000).await;
+        let later = format!("/api/v1/tenants/{tenant}/channels/a/refresh/schedule");
+        let answer = world
+            .post_json(&later, json!({ "delay_minutes": 30 }))
+            .await;
+        jobs.push(answer.json()["job_id"].as_str().unwrap().to_owned());
+    }
+    let change = async |verb: &str, body| {
+        let answer = world.post_json(&format!("/api/v1/jobs/{verb}"), body).await;
+        answer.json()
+    };
+
+    let unsaid = world.post("/api/v1/jobs/cancel").await;
+    let elsewhere = change("cancel", json!({ "queue": "refresh:facebook" })).await;
+    let dry = change("cancel", json!({ "dry_run": true })).await;
+    let promoted = change("promote", json!({ "queue": "refresh:tiktok" })).await;
+    let cancelled = change("cancel", json!({ "state": "waiting" })).await;
+    let one_channel = world
+        .post_json("/api/v1/jobs/cancel", json!({ "channel": "a" }))
+        .await;
+
+    let answer = |matched, changed, dry_run| {
+        json!({ "matched": matched, "changed": changed, "refused": 0, "next_cursor": null,
+            "dry_run": dry_run })
+    };
+    assert_eq!(unsaid.status, 415, "{}", unsaid.text);
+    assert_eq!(elsewhere, answer(0, 0, false));
+    assert_eq!(dry, answer(3, 0, true));
+    assert_eq!(promoted, answer(3, 3, false));
+    assert_eq!(cancelled, answer(3, 3, false));
+    let invalid = problem(422, "invalid_input", &["channel"]);
+    assert_eq!(one_channel.problem(), invalid);
     for job in jobs {
         let shown = world.get(&format!("/api/v1/jobs/{job}")).await.json();
         assert_eq!(shown["state"], "cancelled");

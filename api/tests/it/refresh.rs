@@ -308,7 +308,7 @@ async fn s2_1_a_waiting_caller_gets_its_job_when_the_process_ends(database: Data
         .await;
 
     world.shutdown.cancel();
-    (&mut world.server).await.unwrap().unwrap();
+    (&mut world.server).await.unwrap();
     // Who was left waiting gets an answer when the 60 seconds of the call are over, not before.
     let answer = tokio::time::timeout(Duration::from_secs(30), waiting).await;
     let answer = answer.unwrap().unwrap();

@@ -40,7 +40,7 @@ pub(crate) struct World {
     pub(crate) providers: Arc<Providers>,
     pub(crate) redis: RedisServer,
     pub(crate) shutdown: CancellationToken,
-    pub(crate) server: JoinHandle<std::io::Result<()>>,
+    pub(crate) server: JoinHandle<()>,
     client: reqwest::Client,
     _database: Database,
 }
@@ -312,7 +312,7 @@ impl World {
     }
 }
 
-async fn serve(deps: Deps) -> (String, CancellationToken, JoinHandle<std::io::Result<()>>) {
+async fn serve(deps: Deps) -> (String, CancellationToken, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let shutdown = CancellationToken::new();

@@ -99,8 +99,8 @@ impl Roles {
             let deps = with_queue_checks(deps, self.worker.as_ref(), &polled)?;
             let stop = shutdown.clone();
             running.spawn(async move {
-                let ended = api::run(deps, listener, stop).await;
-                ended.context("the API ended")
+                api::run(deps, listener, stop).await;
+                Ok(())
             });
         }
         if let Some(deps) = self.worker {

@@ -20,6 +20,7 @@ Examples:
   tokenfleet job retry JOB
   tokenfleet job retry --tenant acme --dry-run             how many failed ones there are
   tokenfleet job cancel --tenant acme --filter state=delayed --filter channel=page_7
+  tokenfleet job retry --all-tenants --filter queue=refresh:tiktok --dry-run
   tokenfleet job watch acme                  what happens, as it happens
   tokenfleet job watch --queue refresh:tiktok --json       an object a line";
 
@@ -79,21 +80,27 @@ enum Action {
     Promote(Which),
 }
 
-/// One job, or all of a tenant that match.
+/// One job, or all that match, of a tenant or of all.
 #[derive(Debug, clap::Args)]
+#[group(id = "which", required = true, args = ["job", "tenant", "all_tenants"])]
 struct Which {
     /// Its id
-    #[arg(required_unless_present = "tenant", conflicts_with = "tenant")]
     job: Option<String>,
     /// All that match, of this tenant
     #[arg(long)]
     tenant: Option<String>,
+    /// All that match, of all tenants
+    #[arg(long, requires = "sure")]
+    all_tenants: bool,
     /// Only these: state=…, channel=… or queue=…
-    #[arg(long, value_name = "FIELD=VALUE", value_parser = filter, requires = "tenant")]
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = filter, conflicts_with = "job")]
     filter: Vec<(String, String)>,
     /// Only count them
-    #[arg(long, requires = "tenant")]
+    #[arg(long, group = "sure", conflicts_with = "job")]
     dry_run: bool,
+    /// Yes, those of all tenants
+    #[arg(long, group = "sure", conflicts_with_all = ["job", "tenant", "dry_run"])]
+    yes: bool,
 }
 
 fn filter(text: &str) -> Result<(String, String), String> {
@@ -146,12 +153,14 @@ async fn change(server: &Remote, which: Which, how: (Method, &str)) -> anyhow::R
         };
         return server.show(&server.call(method, &path, &[], None).await?);
     }
-    let tenant = which.tenant.as_deref().unwrap_or_default();
+    let path = match &which.tenant {
+        Some(tenant) => vec!["tenants", tenant, "jobs", verb],
+        None => vec!["jobs", verb],
+    };
     let mut body = json!({ "dry_run": which.dry_run });
     for (field, value) in &which.filter {
         body[field] = value.as_str().into();
     }
-    let path = ["tenants", tenant, "jobs", verb];
     let mut sums = [("matched", 0), ("changed", 0), ("refused", 0)];
     let mut cursor = [("cursor", None)];
     loop {

@@ -16,6 +16,7 @@ mod reference;
 mod regression;
 mod retention;
 mod shapes;
+mod stopping;
 mod support;
 mod topology;
 mod turns;

@@ -10,6 +10,7 @@ mod facturify;
 mod faults;
 mod instagram;
 mod oauth2;
+mod oauth2_answers;
 mod service_token;
 mod support;
 mod tiktok;
