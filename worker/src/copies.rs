@@ -19,14 +19,16 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// To be called before anything that a start may fail at: a worker that ends because the database
 /// is away leaves nobody else here who could give a Redis that was flushed its copies again, and
 /// who reaches the database first would spend the same credentials once more. A Redis that does
-/// not answer within 2 s is told in the log.
+/// not answer within 2 s is a warning in the log, if there was something to give.
 pub async fn give_copies_again(process: &Arc<Process>, cache: &Cache) {
     let copies = Copies::new(Arc::clone(process), cache.clone());
-    if tokio::time::timeout(PATIENCE, copies.again())
-        .await
-        .is_err()
-    {
-        tracing::debug!("no copies of answers in escrow for now: Redis is away");
+    let given = tokio::time::timeout(PATIENCE, copies.again()).await;
+    let answers = copies.answers().count();
+    if answers > 0 && !matches!(given, Ok(Ok(()))) {
+        tracing::warn!(
+            answers,
+            "Redis is away: answers in escrow are here alone, and it has no copies of them"
+        );
     }
 }
 
@@ -62,17 +64,20 @@ impl Copies {
     }
 
     /// Gives Redis the copies of what is still here: it may have been away, or was flushed.
-    pub(crate) async fn again(&self) {
-        let dirs = self.owners().into_iter().map(|owner| self.dir_of(owner));
-        let given = async {
-            for path in dirs.flat_map(|dir| answers_in(&dir)) {
-                self.copy(&path).await?;
-            }
-            self.cache.deposits_kept_for().await
-        };
-        if let Err(error) = given.await {
-            tracing::debug!(%error, "no copies of answers in escrow for now");
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError`] if Redis does not answer: it has some of them at most.
+    pub(crate) async fn again(&self) -> Result<(), CacheError> {
+        for path in self.answers() {
+            self.copy(&path).await?;
         }
+        self.cache.deposits_kept_for().await.map(drop)
+    }
+
+    fn answers(&self) -> impl Iterator<Item = PathBuf> {
+        let dirs = self.owners().into_iter().map(|owner| self.dir_of(owner));
+        dirs.flat_map(|dir| answers_in(&dir))
     }
 
     async fn copy(&self, path: &Path) -> Result<(), CacheError> {

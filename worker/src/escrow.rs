@@ -152,7 +152,9 @@ impl Keeper {
         };
         let copying = async {
             loop {
-                self.copies.again().await;
+                if let Err(error) = self.copies.again().await {
+                    tracing::debug!(%error, "no copies of answers in escrow for now");
+                }
                 tokio::time::sleep(ROUND).await;
             }
         };

@@ -225,6 +225,9 @@ impl Pass {
     /// budget has no turn; by Redis' clock.
     pub(crate) async fn turn(&self) -> Option<Timestamp> {
         let line = self.line.as_ref().filter(|_| !self.is_probe)?;
+        if line.advice() == (Advice::Go { per_second: None }) {
+            return None;
+        }
         let turn = tokio::time::timeout(PATIENCE, line.turn()).await;
         drop(self.place().take());
         turn.unwrap_or_else(|_| Some(line.now().plus(full_jitter(PATIENCE))))

@@ -148,14 +148,15 @@ impl Attempt {
         grant: &Grant,
         provider: &dyn Provider,
     ) -> Result<SemaphorePermit<'_>, Decision> {
+        let ready = async {
+            let turn = self.job.calls.begin().await;
+            (turn, self.pass.turn().await)
+        };
         let stops = (&self.context.stopping, &self.task);
-        let unsent = |refused| self.unsent(grant, provider, refused);
-        let begun = self.job.calls.begin(stops.0, stops.1).await;
-        let turn = begun.map_err(unsent)?;
-        match unless_stopped(stops, self.pass.turn()).await {
-            Ok(None) => Ok(turn),
-            Ok(Some(until)) => Err(Self::given_back(until, true)),
-            Err(refused) => Err(unsent(refused)),
+        match unless_stopped(stops, ready).await {
+            Ok((turn, None)) => Ok(turn),
+            Ok((_, Some(until))) => Err(Self::given_back(until, true)),
+            Err(refused) => Err(self.unsent(grant, provider, refused)),
         }
     }
 

