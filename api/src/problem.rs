@@ -228,7 +228,7 @@ impl Problem {
 
     /// 500: a fault of ours. The cause is logged here, once, and not sent.
     pub(crate) fn internal(cause: &(dyn Error + 'static)) -> Self {
-        tracing::error!(error = %chain(cause), "a request failed");
+        tracing::error!(error = %domain::chain(cause), "a request failed");
         Self::internal_error()
     }
 
@@ -244,7 +244,7 @@ impl Problem {
 
     /// 503: something that the request needs is away for the moment. The cause is logged here.
     pub(crate) fn unavailable(what: &str, cause: &(dyn Error + 'static)) -> Self {
-        tracing::warn!(error = %chain(cause), part = what, "a request met a part that is away");
+        tracing::warn!(error = %domain::chain(cause), part = what, "a request met a part that is away");
         Self::retry_later(
             "unavailable",
             format!("The {what} does not answer at the moment."),
@@ -339,17 +339,6 @@ impl IntoResponse for Problem {
         response.headers_mut().extend(parts.headers);
         response
     }
-}
-
-/// The message of an error and of everything that caused it, on one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        write!(text, ": {next}").expect("writing to a string cannot fail");
-        cause = next.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// At the usual level, what our libraries say of their own comings and goings is no news.
 const USUAL: &str = "info";
-const QUIETER: &str = "info,apalis_core=warn,sea_orm_migration=warn";
+const QUIETER: &str = "info,apalis_core=warn,sea_orm_migration=warn,sqlx::postgres::notice=warn";
 
 /// Logs to standard error from here on.
 ///

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         .context("cannot start the runtime")
         .and_then(|runtime| runtime.block_on(run(args.global, args.command)));
     ended.unwrap_or_else(|error| {
-        output::note(format_args!("error: {error:#}"));
+        output::note(format_args!("error: {}", domain::chain(error.as_ref())));
         code_of(&error)
     })
 }

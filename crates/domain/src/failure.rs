@@ -100,6 +100,8 @@ pub mod reason {
     pub const UNKNOWN_ANSWER: &str = "unknown_answer";
     /// No answer within the time-out.
     pub const NO_ANSWER: &str = "no_answer";
+    /// A success that nobody reads to its end: tokens may be in the rest of it.
+    pub const ANSWER_TOO_LARGE: &str = "answer_too_large";
     /// No connection could be made.
     pub const UNREACHABLE: &str = "unreachable";
     /// A job crashed its worker too often.

@@ -4,6 +4,7 @@
 mod access;
 mod backoff;
 mod breaker;
+mod cause;
 mod clock;
 mod event;
 mod failure;
@@ -20,6 +21,7 @@ pub use breaker::{
     Advice, Alert, AppUsage, Breaker, BreakerRules, Incident, Met, NamedDelay, ProbeEnd, Tally,
     Trouble,
 };
+pub use cause::chain;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use event::{EventKind, UnknownEvent};
 pub use failure::{DelaySource, Details, ErrorClass, Verdict, reason};

@@ -2,6 +2,7 @@
 
 use domain::{Details, ProviderName, Verdict, reason};
 
+use crate::http::TooLarge;
 use crate::{EgressRefusal, NotPermitted};
 
 /// The cause of a failed request, stripped of its URL.
@@ -70,6 +71,9 @@ impl RefreshError {
     pub fn details(&self) -> Details {
         match self {
             Self::NotSent { .. } => Details::because(reason::UNREACHABLE),
+            Self::NoAnswer { source, .. } if source.is::<TooLarge>() => {
+                Details::because(reason::ANSWER_TOO_LARGE)
+            }
             Self::NoAnswer { .. } => Details::because(reason::NO_ANSWER),
             Self::NotPermitted(_) => Details::default(),
             Self::Refused(refusal) => refusal.details.clone(),

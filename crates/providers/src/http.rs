@@ -66,6 +66,11 @@ pub(crate) enum HttpError {
     NoAnswer(BoxError),
 }
 
+/// A success with more than the 64 KiB that are read of it.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer exceeds 64 KiB")]
+pub(crate) struct TooLarge;
+
 impl Http {
     /// A client for addresses that the operator chose.
     ///
@@ -286,7 +291,7 @@ async fn read(response: &mut Response) -> Result<Zeroizing<Vec<u8>>, HttpError> 
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if chunk.len() > room {
             if response.status().is_success() {
-                return Err(HttpError::NoAnswer("the answer exceeds 64 KiB".into()));
+                return Err(HttpError::NoAnswer(TooLarge.into()));
             }
             break;
         }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::sqlx::{Connection as _, Executor as _};
+use sea_orm::sqlx::{self, Connection as _, Executor as _, PgConnection};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr,
-    QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
-    Value,
+    QueryResult, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait as _, Value,
 };
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::kept::Kept;
@@ -217,8 +218,22 @@ async fn open_postgres(
                 Box::pin(async move { connection.execute(PLANNER).await.map(drop) })
             })
         });
-    let pool = open(pool).await?;
-    Ok((pool.clone(), pool))
+    match open(pool).await {
+        Ok(pool) => Ok((pool.clone(), pool)),
+        Err(error) => Err(told_by_the_server(&options.url).await.unwrap_or(error)),
+    }
+}
+
+/// Why PostgreSQL cannot be reached: the pool tries again and again, and then tells that its time is
+/// over. `None` if it answers by now.
+async fn told_by_the_server(url: &str) -> Option<ConnectError> {
+    let error = match timeout(ACQUIRE, PgConnection::connect(url)).await {
+        Ok(Ok(_)) => return None,
+        Ok(Err(error)) => error,
+        Err(_) => sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()),
+    };
+    let error = RuntimeErr::SqlxError(error.into());
+    Some(ConnectError::Unreachable(DbErr::Conn(error)))
 }
 
 fn common(options: &StoreOptions) -> ConnectOptions {

@@ -1,4 +1,4 @@
-//! The documents name tests as proofs; each of them must be there.
+//! The documents: the tests that they name as proofs are there, and their paragraphs stand apart.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,6 +20,32 @@ fn every_test_that_a_document_names_exists() {
         assert!(named.len() > 30, "{document} names {}", named.len());
         assert_eq!(missing, Vec::<&String>::new(), "named in {document}");
     }
+}
+
+/// Two who add to a list at the same time glue their paragraphs together.
+#[test]
+fn headings_and_dated_paragraphs_of_documents_stand_apart() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let mut glued = Vec::new();
+    let mut paragraphs = BTreeSet::new();
+
+    for entry in fs::read_dir(docs).expect("it can be read").flatten() {
+        let path = entry.path();
+        if path.extension().is_none_or(|it| it != "md") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("a document is text");
+        let lines: Vec<&str> = text.lines().collect();
+        for pair in lines.windows(2) {
+            let begins = pair[1].starts_with("## ") || pair[1].starts_with("**2026-");
+            let is_twice = pair[1].starts_with("**2026-") && !paragraphs.insert(pair[1].to_owned());
+            if (begins && !pair[0].is_empty()) || is_twice {
+                glued.push(pair[1].to_owned());
+            }
+        }
+    }
+
+    assert_eq!(glued, Vec::<String>::new());
 }
 
 /// What stands in backticks and has the form of a test's name: a sentence of four words.

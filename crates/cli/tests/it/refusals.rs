@@ -204,6 +204,8 @@ fn an_unreachable_server_is_told_without_its_password() {
         "{message}"
     );
     assert!(!message.contains("hush"), "{message}");
+    let told = message.matches("Connection refused").count();
+    assert_eq!(told, 1, "the cause, once: {message}");
 }
 
 #[tokio::test]

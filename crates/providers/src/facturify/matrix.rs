@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::delay::no_header;
 use crate::http::Answer;
 use crate::json::text;
-use crate::matrix::{Facts, Matrix, Row, Then, When, row, row_because};
+use crate::matrix::{Facts, Matrix, REDIRECT, Row, Then, When, row, row_because};
 use crate::shape::shape;
 
 /// Answers of `/token/refresh` after which a new token is obtained; no error by themselves.
@@ -52,6 +52,7 @@ const AUTH_ROWS: &[Row] = &[
     ),
     THROTTLED,
     AWAY,
+    REDIRECT,
     NO_TOKEN,
 ];
 
@@ -68,10 +69,11 @@ const AUTH_OF_SETTINGS_ROWS: &[Row] = &[
     ),
     THROTTLED,
     AWAY,
+    REDIRECT,
     NO_TOKEN,
 ];
 
-const ANY: &[Row] = &[THROTTLED, AWAY, NO_TOKEN];
+const ANY: &[Row] = &[THROTTLED, AWAY, REDIRECT, NO_TOKEN];
 
 const THROTTLED: Row = row(&[When::Status(429, 429)], Then::Throttled);
 const AWAY: Row = row(&[When::Status(500, 599)], Then::Retry);

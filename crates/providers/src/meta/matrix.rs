@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::http::Answer;
 use crate::json::text;
-use crate::matrix::{Facts, Matrix, Row, Then, When, row, row_because};
+use crate::matrix::{Facts, Matrix, REDIRECT, Row, Then, When, row, row_because};
 use crate::shape::shape;
 
 use super::usage::header_delay;
@@ -44,6 +44,12 @@ const ROWS: &[Row] = &[
         Then::Throttled,
     ),
     row(&[When::Status(500, 599)], Then::Retry),
+    // A wrong address, not a provider in trouble.
+    row_because(
+        &[When::Status(300, 399), When::NotUnderstood],
+        Then::Misconfigured,
+        reason::REDIRECTED,
+    ),
     row(&[When::NotUnderstood], Then::Retry),
     row(
         &[
@@ -128,6 +134,7 @@ const ROWS: &[Row] = &[
         Then::Fatal,
         reason::UNKNOWN_ANSWER,
     ),
+    REDIRECT,
 ];
 
 /// Whether a throttled answer is about the app: contracts §1.8. Most codes name a
@@ -277,7 +284,17 @@ mod tests {
 
         assert_eq!(judged(404, "{}", &[]), unknown(Verdict::Fatal));
         assert_eq!(judged(200, "{}", &[]), tried_twice());
-        assert_eq!(judged(302, "{}", &[]), tried_twice());
+    }
+
+    #[test]
+    fn a_redirect_is_a_wrong_address_unless_it_brings_an_error() {
+        let redirected = (Verdict::Misconfigured, "redirected".to_owned());
+
+        for body in ["", "<html>", "{}"] {
+            assert_eq!(judged(302, body, &[]), redirected, "{body}");
+        }
+        let dead = judged(302, &error(190, Some(463), "x"), &[]);
+        assert_eq!(dead, (Verdict::Reauthorize, "expired".to_owned()));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::delay::{ratelimit_reset, text as header};
 use crate::http::Answer;
 use crate::json::text;
-use crate::matrix::{Facts, Matrix, Row, Then, When, row, row_because};
+use crate::matrix::{Facts, Matrix, REDIRECT, Row, Then, When, row, row_because};
 use crate::shape::shape;
 
 /// "One-minute sliding window".
@@ -54,6 +54,7 @@ const ROWS: &[Row] = &[
     ),
     row(&[When::Status(429, 429)], Then::ThrottledFor(WINDOW_SECS)),
     row(&[When::Status(500, 599)], Then::Retry),
+    REDIRECT,
 ];
 
 /// Whether the body reports an error. Other TikTok APIs report success as
@@ -169,7 +170,7 @@ mod tests {
         assert_eq!(judged(500, "<html>").0, Verdict::Retry);
         assert_eq!(judged(503, "").0, Verdict::Retry);
         assert_eq!(judged(429, "slow down").0.class().as_str(), "rate_limited");
-        assert_eq!(judged(302, "").0, unknown);
+        assert_eq!(judged(302, "").1, "redirected");
         assert_eq!(judged(404, "not here").0, unknown);
         assert_eq!(judged(200, "not JSON").0, unknown);
         assert_eq!(judged(200, "{}").0, unknown);

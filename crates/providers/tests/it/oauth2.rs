@@ -222,7 +222,7 @@ async fn an_endpoint_of_any_kind_of_nonsense_is_one_clear_error() {
         ),
         (json(503, "<html>away</html>"), Verdict::Retry, "-"),
         (json_with(503, ("retry-after", "90"), "<html>"), waits, "-"),
-        (json(200, &huge), Verdict::Retry, "no_answer"),
+        (json(200, &huge), Verdict::Retry, "answer_too_large"),
         (Reply::Hang, Verdict::Retry, "no_answer"),
         (
             json_with(302, ("location", &elsewhere.base_url), ""),

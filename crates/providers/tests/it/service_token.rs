@@ -168,7 +168,7 @@ async fn an_endpoint_of_any_kind_of_nonsense_is_one_clear_error() {
     for (reply, verdict, reason) in [
         (json(200, &html), unknown, "unknown_answer"),
         (json(404, &html), Verdict::Misconfigured, "-"),
-        (json(200, &huge), Verdict::Retry, "no_answer"),
+        (json(200, &huge), Verdict::Retry, "answer_too_large"),
         (Reply::Hang, Verdict::Retry, "no_answer"),
         (Reply::CutBody, Verdict::Retry, "no_answer"),
     ] {

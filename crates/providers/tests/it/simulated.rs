@@ -34,9 +34,6 @@ const NAMES: [&str; 11] = [
     "oauth2:demo_json",
 ];
 
-/// Those whose contracts leave a redirect to the rule for unknown answers.
-const SEEDS: [&str; 5] = ["facebook", "instagram", "whatsapp", "tiktok", "facturify"];
-
 /// Those where a tenant's own key is the app.
 const OWN_KEYS: [&str; 2] = ["facturify", "service_token"];
 
@@ -395,7 +392,6 @@ fn expected(kind: FaultKind, name: &str) -> Option<(ErrorClass, bool)> {
         | FaultKind::Status503
         | FaultKind::Html500
         | FaultKind::Garbage => answered(Retryable),
-        FaultKind::Redirect if SEEDS.contains(&name) => answered(Retryable),
         FaultKind::Status429 => answered(RateLimited),
         FaultKind::InvalidGrant => answered(ReauthRequired),
         FaultKind::InvalidClient if OWN_KEYS.contains(&name) => answered(ReauthRequired),

@@ -49,10 +49,11 @@ fn address_of(provider: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether a setting says that this provider is used. Some need none: their channels bring all.
+/// Whether a setting says that this provider is used. Some need none: their channels bring all; the
+/// old TikTok shares the app of the new one.
 fn is_chosen(loaded: &Loaded, name: &str) -> bool {
     let section = format!("providers.{name}.");
-    !["facturify", "instagram"].contains(&name)
+    !["facturify", "instagram", "tiktok_legacy"].contains(&name)
         || loaded
             .overridden()
             .any(|line| line.key.starts_with(&section))

@@ -197,7 +197,7 @@ async fn generic_providers_are_understood_in_all_their_carelessness() {
         ("html_400", Err((Retryable, "unknown_answer"))),
         ("empty_200", Err((Retryable, "unknown_answer"))),
         ("no_access_token", Err((Retryable, "unknown_answer"))),
-        ("body_20mb", Err((Retryable, "no_answer"))),
+        ("body_20mb", Err((Retryable, "answer_too_large"))),
     ] {
         comes_to(&order().scenario(scenario), expected).await;
     }
