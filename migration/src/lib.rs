@@ -18,6 +18,7 @@ mod m0012_audit_log;
 mod m0013_webhooks;
 mod m0014_counter_deltas;
 mod m0015_misfire;
+mod m0016_one_entry_per_attempt;
 
 use sea_orm_migration::prelude::{
     ColumnDef, DbErr, MigrationTrait, MigratorTrait, SchemaManager, async_trait,
@@ -64,6 +65,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_webhooks::Migration),
             Box::new(m0014_counter_deltas::Migration),
             Box::new(m0015_misfire::Migration),
+            Box::new(m0016_one_entry_per_attempt::Migration),
         ]
     }
 }

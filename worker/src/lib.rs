@@ -44,10 +44,6 @@ use self::missing_keys::MissingKeys;
 /// Time to store an answer after the provider's time-out.
 const ANSWER_RESERVE: Duration = Duration::from_secs(10);
 
-/// While so many refreshes ask their provider, as many others take their lease or store their
-/// answer, up to this number: neither needs the provider, nor does it wait for them.
-const AHEAD: usize = 256;
-
 /// Time for the queue to hear of jobs that ended after the drain.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -267,7 +263,7 @@ fn consume(
 ) -> (ConsumerHealth, BoxFuture<'static, Result<(), WorkerError>>) {
     let deps = &context.deps;
     let mut options = ConsumerOptions::new("worker", deps.process.uid().0);
-    options.concurrency = deps.settings.concurrency;
+    options.concurrency = deps.settings.concurrency.into();
     options.shutdown = context.stopping.clone();
     let queue = deps.queues.queue(name);
     let context = Arc::clone(context);
@@ -283,14 +279,21 @@ fn consume(
         let handler = move |job, task| webhook::visit_endpoint(job, task, Arc::clone(&context));
         return (health, Box::pin(queue::run(consumer, handler)));
     }
-    let calls = Arc::new(Calls::new(jobs::provider_of(name), options.concurrency));
-    options.concurrency += options.concurrency.min(AHEAD);
+    let calls = Calls::new(jobs::provider_of(name), deps.settings.concurrency);
+    let calls = Arc::new(calls);
+    options.concurrency = calls.refreshes();
     options.overlaps = false;
     options.on_poison = Some(poison::recorder(deps.store.clone()));
     let consumer = queue.consumer::<RefreshChannel>(options);
     let health = consumer.health();
     let handler = move |job, task| {
-        refresh::refresh_channel(job, task, Arc::clone(&context), Arc::clone(&calls))
+        // On the heap, for it is large, and each layer around it would move it again.
+        Box::pin(refresh::refresh_channel(
+            job,
+            task,
+            Arc::clone(&context),
+            Arc::clone(&calls),
+        ))
     };
     (health, Box::pin(queue::run(consumer, handler)))
 }

@@ -157,7 +157,7 @@ mod wait;
 
 pub use bulk::{Bulk, Change};
 pub use consumer::{
-    Consumer, ConsumerHealth, ConsumerOptions, JsonCodec, PoisonHook, Settler, run,
+    Concurrency, Consumer, ConsumerHealth, ConsumerOptions, JsonCodec, PoisonHook, Settler, run,
 };
 pub use error::{ConnectError, PushError, QueueError};
 pub use events::{EventKind, JobEvent, Watch};

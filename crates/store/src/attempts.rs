@@ -33,8 +33,12 @@ const END_OF_JOB: &str = "SELECT {attempts.*} FROM attempts WHERE job_id = $1 AN
 const ENDS_OF_JOBS: &str =
     "SELECT {attempts.*} FROM attempts WHERE job_id IN ({rows}) AND ends_job";
 
-/// O(attempts of the job) on `attempts_job`.
-const OF_JOB: &str = "SELECT {attempts.*} FROM attempts WHERE job_id = $1 ORDER BY uid";
+/// O(attempts of the job) on `attempts_end` and `attempts_try`.
+const OF_JOB: &str = "
+    SELECT {attempts.*} FROM attempts WHERE job_id = $1 AND ends_job
+    UNION ALL
+    SELECT {attempts.*} FROM attempts WHERE job_id = $1 AND NOT ends_job
+    ORDER BY uid";
 
 /// O(page) on `attempts_channel`.
 const OF_CHANNEL: &str = "

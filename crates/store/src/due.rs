@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use domain::{
     ChannelState, ChannelUid, Generation, ProviderName, TenantUid, Timestamp, rehandout_after,
 };
+use sea_orm::sea_query::ArrayType;
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, QueryResult, Value};
 use uuid::Uuid;
 
@@ -210,10 +211,23 @@ impl Store {
         transaction: &DatabaseTransaction,
         stamps: Vec<[Value; 2]>,
     ) -> Result<(), StoreError> {
+        let sql = &self.pools.sql;
+        if stamps.is_empty() {
+            return Ok(());
+        }
+        if sql.dialect == Dialect::Postgres {
+            let arrays = "SELECT * FROM UNNEST($1::uuid[], $2::bigint[])";
+            let text = HAND_OUT.replace("VALUES {rows}", arrays);
+            transaction
+                .execute_raw(sql.statement(&text, in_arrays(stamps)))
+                .await?;
+            return Ok(());
+        }
         for chunk in stamps.chunks(CHUNK) {
             let rows = Rows::padded(chunk.iter().cloned());
-            let statement = self.pools.sql.with_rows(HAND_OUT, rows);
-            transaction.execute_raw(statement).await?;
+            transaction
+                .execute_raw(sql.with_rows(HAND_OUT, rows))
+                .await?;
         }
         Ok(())
     }
@@ -234,6 +248,15 @@ fn due_statement() -> String {
 fn stamp(due: &Due, now: Timestamp) -> [Value; 2] {
     let back_at = now.plus(rehandout_after(now, due.access_expires_at));
     [due.channel.0.into(), at(back_at)]
+}
+
+/// One text whatever the number of stamps, so that PostgreSQL plans it once.
+fn in_arrays(stamps: Vec<[Value; 2]>) -> Vec<Value> {
+    let (uids, times) = stamps.into_iter().map(|[uid, at]| (uid, at)).unzip();
+    vec![
+        Value::Array(ArrayType::Uuid, Some(Box::new(uids))),
+        Value::Array(ArrayType::BigInt, Some(Box::new(times))),
+    ]
 }
 
 fn due(row: &QueryResult) -> Result<Due, StoreError> {

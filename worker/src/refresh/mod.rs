@@ -189,7 +189,8 @@ async fn refresh_leased(
         pass,
         clock,
     };
-    let running = context.in_flight.spawn(attempt.run().in_current_span());
+    let running = Box::pin(attempt.run().in_current_span());
+    let running = context.in_flight.spawn(running);
     match running.await {
         Ok(outcome) => outcome,
         Err(error) => {

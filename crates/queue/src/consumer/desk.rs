@@ -184,7 +184,7 @@ impl Desk {
         // The pump begins with the first, and waits for many where one is not worth a call.
         let settles = state.settles.len();
         drop(state);
-        if settles == 1 || settles == many(self.options.concurrency) {
+        if settles == 1 || settles == many(self.options.concurrency.get()) {
             self.turn.notify_one();
         }
     }

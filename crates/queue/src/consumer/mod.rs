@@ -1,5 +1,6 @@
 //! A queue as an apalis backend.
 
+mod concurrency;
 mod desk;
 mod heartbeat;
 mod options;
@@ -25,6 +26,7 @@ use apalis_core::worker::ext::ack::AcknowledgeLayer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use self::concurrency::Concurrency;
 pub use self::options::{ConsumerHealth, ConsumerOptions, PoisonHook};
 pub use self::run::run;
 pub use self::settle::Settler;

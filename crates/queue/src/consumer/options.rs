@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::concurrency::Concurrency;
 use crate::job::JobView;
 
 /// Told of a job that the queue ends on its own; see [`ConsumerOptions::on_poison`].
@@ -16,8 +17,8 @@ pub type PoisonHook = Arc<dyn Fn(JobView) -> BoxFuture<'static, ()> + Send + Syn
 /// How a worker consumes a queue.
 #[derive(Clone)]
 pub struct ConsumerOptions {
-    /// Jobs at once, at least 1; nothing is claimed ahead of free slots.
-    pub concurrency: usize,
+    /// Jobs at once; nothing is claimed ahead of free slots.
+    pub concurrency: Concurrency,
     /// Whether two calls of Redis may be under way, each for half of the slots. Handlers that
     /// take microseconds are kept busy by that; with longer ones each call is better for as
     /// many jobs as there are.
@@ -44,7 +45,7 @@ impl ConsumerOptions {
     #[must_use]
     pub fn new(label: impl Into<String>, process: Uuid) -> Self {
         Self {
-            concurrency: 3,
+            concurrency: Concurrency::new(3),
             overlaps: true,
             label: label.into(),
             process,
@@ -55,8 +56,8 @@ impl ConsumerOptions {
 
     /// Another number of jobs at once.
     #[must_use]
-    pub fn concurrency(mut self, concurrency: usize) -> Self {
-        self.concurrency = concurrency.max(1);
+    pub fn concurrency(mut self, concurrency: impl Into<Concurrency>) -> Self {
+        self.concurrency = concurrency.into();
         self
     }
 

@@ -99,9 +99,9 @@ impl Desk {
         if stopping {
             state.release_ready();
         }
-        let free = state.free(self.options.concurrency);
+        let free = state.free(self.options.concurrency.get());
         let idle = free > 0 && !stopping;
-        if !room.is_for(state.settles.len(), self.options.concurrency) {
+        if !room.is_for(state.settles.len(), self.options.concurrency.get()) {
             if state.coming > 0 {
                 return Plan::Take;
             }
@@ -195,7 +195,7 @@ impl Room {
 /// What one call takes of the jobs: while Redis has one half, we have the other, and neither waits.
 fn share(options: &ConsumerOptions) -> usize {
     let calls = if options.overlaps { 2 } else { 1 };
-    options.concurrency.div_ceil(calls).clamp(1, BATCH)
+    options.concurrency.get().div_ceil(calls).clamp(1, BATCH)
 }
 
 /// Settles that are worth a call while another is under way.

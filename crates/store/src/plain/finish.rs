@@ -67,7 +67,8 @@ const RECORD: &str = "
         SELECT v.attempt_uid, v.tenant_uid, v.uid, v.job_id, v.attempt, v.started_at,
             v.duration_ms, 'refreshed', FALSE, v.generation + 1, v.access_expires_at, v.details
         FROM v JOIN stored ON stored.uid = v.uid
-        WHERE v.attempt_uid NOT IN (SELECT uid FROM ended)
+        WHERE (SELECT COUNT(*) FROM ended) < (SELECT COUNT(*) FROM stored)
+            AND v.attempt_uid NOT IN (SELECT uid FROM ended)
         ON CONFLICT DO NOTHING
     )
     SELECT uid FROM stored";
