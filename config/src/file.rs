@@ -119,9 +119,26 @@ fn secret_in_file(
     let Some((stem, setting, path)) = stem else {
         return Err(unknown(key, source));
     };
-    let (text, source) = read_secret_file(&dir.join(path), source.clone())?;
+    let (text, source) =
+        read_secret_file(&dir.join(path), source.clone()).map_err(|error| named(error, key))?;
     let sourced = Sourced::checked(setting, stem, &text.into(), Bare::Refused, source)?;
     Ok((stem.to_owned(), sourced))
+}
+
+/// A settings file names many files: the error says which key named this one.
+fn named(error: SettingsError, key: &str) -> SettingsError {
+    match error {
+        SettingsError::Unreadable {
+            path,
+            named_by,
+            source,
+        } => SettingsError::Unreadable {
+            path,
+            named_by: format!("{key} in {named_by}"),
+            source,
+        },
+        other => other,
+    }
 }
 
 /// What to say about a key that no setting has.

@@ -140,6 +140,13 @@ fn each_contradiction_has_its_own_message() {
             "cannot read DIR/absent (named by environment variable JWT_SECRET_FILE)",
         ),
         (
+            Start::new().file(
+                "tokenfleet.toml",
+                "[providers.tiktok]\nclient_secret_file = 'absent'\n",
+            ),
+            "cannot read DIR/absent (named by providers.tiktok.client_secret_file in file DIR/",
+        ),
+        (
             Start::new().env("TOKENFLEET_CONFIG", "absent.toml"),
             "cannot read DIR/absent.toml (named by environment variable TOKENFLEET_CONFIG)",
         ),

@@ -140,8 +140,10 @@ const ROWS: &[Row] = &[
 /// Whether a throttled answer is about the app: contracts §1.8. Most codes name a
 /// person, a page, a business or a number.
 pub(crate) fn is_app_limit(details: &Details) -> bool {
+    // What a young token waits for is its own age, whatever its refusal says.
+    let is_of_token = details.reason.as_deref() == Some(reason::TOO_YOUNG);
     let code = details.provider_code.as_deref();
-    code.is_none_or(|code| APP_LIMITS.contains(&code))
+    !is_of_token && code.is_none_or(|code| APP_LIMITS.contains(&code))
 }
 
 /// What an error envelope says; also for answers that have none.
@@ -295,6 +297,21 @@ mod tests {
         }
         let dead = judged(302, &error(190, Some(463), "x"), &[]);
         assert_eq!(dead, (Verdict::Reauthorize, "expired".to_owned()));
+    }
+
+    #[test]
+    fn a_limit_is_the_apps_unless_it_names_somebody_or_a_young_token() {
+        let limit = |code: Option<&str>, reason: Option<&str>| {
+            is_app_limit(&Details {
+                provider_code: code.map(str::to_owned),
+                reason: reason.map(str::to_owned),
+                ..Details::default()
+            })
+        };
+
+        assert!(limit(None, None) && limit(Some("4"), None) && limit(Some("341"), None));
+        assert!(!limit(Some("17"), None) && !limit(Some("80002"), None));
+        assert!(!limit(None, Some(reason::TOO_YOUNG)));
     }
 
     #[test]

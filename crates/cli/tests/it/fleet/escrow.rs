@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use simulator::{MintRequest, Minted};
-use testkit::Database;
+use testkit::{Database, Outage};
 use tokio::task::JoinSet;
 
 use super::flush::flush;
@@ -43,74 +43,45 @@ async fn answers_that_the_database_does_not_take_are_stored_when_it_is_back(data
 }
 
 async fn answers_in_escrow_survive_their_worker(database: Database) {
-    let (world, _roles, server, minted) = answers_on_their_way(database).await;
-    let mut worker = world.worker("data-1", &[]);
-    requests_left(&world, &minted).await;
-    let outage = world.outage().await;
-    in_escrow(&world.site.path("data-1"), minted.len()).await;
+    let mut kept = Kept::of(database).await;
 
-    worker.signal("KILL");
-    worker.wait();
-    outage.end().await;
-    let next = world.worker("data-1", &[]);
+    kept.kill();
+    let next = kept.given_to_a_worker_in("data-1").await;
 
-    server.recovered().await;
-    server.channels_until(is_fresh).await;
-    each_was_asked_once(&world, &minted);
+    kept.each_is_stored().await;
     next.stop();
 }
 
 async fn another_machine_finds_the_copy_of_an_answer_before_it_asks_anew(database: Database) {
-    let (world, _roles, server, minted) = answers_on_their_way(database).await;
-    let mut worker = world.worker("data-1", &[]);
-    requests_left(&world, &minted).await;
-    let outage = world.outage().await;
-    in_escrow(&world.site.path("data-1"), minted.len()).await;
+    let mut kept = Kept::of(database).await;
 
-    worker.signal("KILL");
-    worker.wait();
-    outage.end().await;
-    let next = world.worker("data-2", &[]);
+    kept.kill();
+    let next = kept.given_to_a_worker_in("data-2").await;
 
-    server.recovered().await;
-    server.channels_until(is_fresh).await;
-    each_was_asked_once(&world, &minted);
+    kept.each_is_stored().await;
     next.stop();
 }
 
 async fn a_redis_that_lost_its_copies_gets_them_again(database: Database) {
-    let (world, _roles, server, minted) = answers_on_their_way(database).await;
-    let mut worker = world.worker("data-1", &[]);
-    requests_left(&world, &minted).await;
-    let outage = world.outage().await;
-    in_escrow(&world.site.path("data-1"), minted.len()).await;
+    let mut kept = Kept::of(database).await;
 
-    flush(&world).await;
-    copies(&world, minted.len()).await;
-    worker.signal("KILL");
-    worker.wait();
-    outage.end().await;
-    let next = world.worker("data-2", &[]);
+    flush(&kept.world).await;
+    copies(&kept.world, kept.minted.len()).await;
+    kept.kill();
+    let next = kept.given_to_a_worker_in("data-2").await;
 
-    server.recovered().await;
-    server.channels_until(is_fresh).await;
-    each_was_asked_once(&world, &minted);
+    kept.each_is_stored().await;
     next.stop();
 }
 
 async fn a_worker_that_cannot_start_gives_the_copies_again_of_the_one_before(database: Database) {
-    let (world, _roles, server, minted) = answers_on_their_way(database).await;
-    let mut worker = world.worker("data-1", &[]);
-    requests_left(&world, &minted).await;
-    let outage = world.outage().await;
-    in_escrow(&world.site.path("data-1"), minted.len()).await;
+    let mut kept = Kept::of(database).await;
 
-    worker.signal("KILL");
-    worker.wait();
-    flush(&world).await;
+    kept.kill();
+    flush(&kept.world).await;
     let nowhere = "postgres://tokenfleet@127.0.0.1:1/away";
     let start_without_database = || {
-        let mut command = world.site.command(&["worker", "--data-dir", "data-1"]);
+        let mut command = kept.world.site.command(&["worker", "--data-dir", "data-1"]);
         command.env("DATABASE_URL", nowhere);
         command
     };
@@ -120,56 +91,37 @@ async fn a_worker_that_cannot_start_gives_the_copies_again_of_the_one_before(dat
     let said = String::from_utf8(alone.expect("it can be started").stderr).expect("text");
     assert!(said.contains("answers in escrow are here alone"), "{said}");
     assert!(!ended.expect("it can be started").status.success());
-    copies(&world, minted.len()).await;
-    outage.end().await;
-    let next = world.worker("data-2", &[]);
+    copies(&kept.world, kept.minted.len()).await;
+    let next = kept.given_to_a_worker_in("data-2").await;
 
-    server.recovered().await;
-    server.channels_until(is_fresh).await;
-    each_was_asked_once(&world, &minted);
+    kept.each_is_stored().await;
     next.stop();
 }
 
 async fn the_file_of_a_worker_that_stands_still_is_found_by_its_neighbour(database: Database) {
-    let (world, _roles, server, minted) = answers_on_their_way(database).await;
-    let worker = world.worker("data-1", &[]);
-    requests_left(&world, &minted).await;
-    let outage = world.outage().await;
-    in_escrow(&world.site.path("data-1"), minted.len()).await;
+    let mut kept = Kept::of(database).await;
 
-    worker.signal("STOP");
-    flush(&world).await;
-    outage.end().await;
-    let next = world.worker("data-1", &[]);
+    kept.worker.signal("STOP");
+    flush(&kept.world).await;
+    let next = kept.given_to_a_worker_in("data-1").await;
 
-    server.recovered().await;
-    server.channels_until(is_fresh).await;
-    each_was_asked_once(&world, &minted);
-    worker.signal("CONT");
-    worker.stop();
+    kept.each_is_stored().await;
+    kept.worker.signal("CONT");
+    kept.worker.stop();
     next.stop();
 }
 
 async fn a_file_in_escrow_that_was_cut_off_disturbs_nobody(database: Database) {
-    let (world, _roles, server, minted) = answers_on_their_way(database).await;
-    let dir = world.site.path("data-1");
-    let mut worker = world.worker("data-1", &[]);
-    requests_left(&world, &minted).await;
-    let outage = world.outage().await;
-    in_escrow(&dir, minted.len()).await;
-    worker.signal("KILL");
-    worker.wait();
-    let damaged = files(&dir).remove(0);
+    let mut kept = Kept::of(database).await;
+    kept.kill();
+    let damaged = files(&kept.world.site.path("data-1")).remove(0);
     let text = std::fs::read_to_string(&damaged).expect("an answer");
     std::fs::write(&damaged, &text[..text.len() / 2]).expect("our own directory");
 
-    outage.end().await;
-    let next = world.worker("data-1", &[]);
+    let next = kept.given_to_a_worker_in("data-1").await;
 
     // What the file held is in the copy as well.
-    server.recovered().await;
-    server.channels_until(is_fresh).await;
-    each_was_asked_once(&world, &minted);
+    kept.each_is_stored().await;
     let aside = damaged.with_extension("damaged");
     assert!(aside.exists(), "{}", aside.display());
     assert!(next.said().contains("a file in escrow is skipped"));
@@ -177,19 +129,14 @@ async fn a_file_in_escrow_that_was_cut_off_disturbs_nobody(database: Database) {
 }
 
 async fn a_key_that_answers_in_escrow_need_is_not_retired(database: Database) {
-    let (world, _roles, _server, minted) = answers_on_their_way(database).await;
-    let mut worker = world.worker("data-1", &[]);
-    requests_left(&world, &minted).await;
-    let outage = world.outage().await;
-    in_escrow(&world.site.path("data-1"), minted.len()).await;
-    copies(&world, minted.len()).await;
-    worker.signal("KILL");
-    worker.wait();
-    outage.end().await;
+    let mut kept = Kept::of(database).await;
+    copies(&kept.world, kept.minted.len()).await;
+    kept.kill();
+    kept.outage_ends().await;
 
-    let refused = world.site.refusal(&["keys", "retire", "k1"]);
+    let refused = kept.world.site.refusal(&["keys", "retire", "k1"]);
 
-    let number = minted.len();
+    let number = kept.minted.len();
     let expected = format!("'k1' is still needed by {number} answers in escrow");
     assert!(refused.contains(&expected), "{refused}");
 }
@@ -218,6 +165,57 @@ async fn after_an_outage_of_the_database_the_first_reads_are_answered(database: 
     assert!([200, 503].contains(&during), "{during}");
     assert_eq!(after, [200; READS]);
     api.stop();
+}
+
+/// Answers that a worker in `data-1` keeps in escrow, because the database is away.
+struct Kept {
+    // Dropped in this order: the servers last.
+    outage: Option<Outage>,
+    worker: Running,
+    minted: Vec<Minted>,
+    server: Server,
+    _roles: [Running; 2],
+    world: World,
+}
+
+impl Kept {
+    async fn of(database: Database) -> Self {
+        let (world, roles, server, minted) = answers_on_their_way(database).await;
+        let worker = world.worker("data-1", &[]);
+        requests_left(&world, &minted).await;
+        let outage = Some(world.outage().await);
+        in_escrow(&world.site.path("data-1"), minted.len()).await;
+        Self {
+            outage,
+            worker,
+            minted,
+            server,
+            _roles: roles,
+            world,
+        }
+    }
+
+    fn kill(&mut self) {
+        self.worker.signal("KILL");
+        self.worker.wait();
+    }
+
+    async fn outage_ends(&mut self) {
+        let outage = self.outage.take().expect("it ends once");
+        outage.end().await;
+    }
+
+    /// The database is back, and another worker begins.
+    async fn given_to_a_worker_in(&mut self, data_dir: &str) -> Running {
+        self.outage_ends().await;
+        self.world.worker(data_dir, &[])
+    }
+
+    async fn each_is_stored(&self) {
+        self.server.recovered().await;
+        self.server.channels_until(is_fresh).await;
+        each_was_asked_once(&self.world, &self.minted);
+    }
 }
 
 /// A scheduler has handed channels out whose provider takes its time.
