@@ -145,7 +145,7 @@ fn must_be_set_up(app: &App, provider: &ProviderName) -> Result<(), Problem> {
     if missing.is_empty() {
         return Ok(());
     }
-    let detail = format!("Nobody can be sent to this provider: {missing} is not set.");
+    let detail = format!("Nobody can be sent to this provider without {missing}.");
     Err(Problem::conflict("provider_not_configured", detail))
 }
 
