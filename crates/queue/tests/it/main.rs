@@ -16,6 +16,7 @@ mod reference;
 mod regression;
 mod retention;
 mod shapes;
+mod slots;
 mod stopping;
 mod support;
 mod topology;
