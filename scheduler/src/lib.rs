@@ -19,6 +19,8 @@ pub use sweep::Swept;
 
 /// Rows that one statement hands out; a sweep repeats it until fewer come.
 const BATCH: u32 = 1000;
+/// Rows of the first one, so that workers which waited begin while the others are handed out.
+const FIRST: u32 = 200;
 /// Channels whose refresh tokens' ends are looked at between two trims.
 const WALK: u32 = 20_000;
 /// How often finished history and old rows are trimmed.
@@ -72,19 +74,25 @@ pub async fn run(deps: Deps, shutdown: CancellationToken) {
 ///
 /// [`SweepError`] if the database or Redis does not answer.
 pub async fn sweep(deps: &Deps) -> Result<Swept, SweepError> {
+    sweep_up_to(deps, BATCH).await
+}
+
+async fn sweep_up_to(deps: &Deps, channels: u32) -> Result<Swept, SweepError> {
     deps.store.fold_counters().await?;
     schedules::queue_due(deps).await?;
     webhooks::hand_on(deps, BATCH).await?;
-    sweep::hand_out_due(deps, BATCH).await
+    sweep::hand_out_due(deps, channels).await
 }
 
 /// Sweeps again at once while there is more than one batch of due channels.
 async fn sweep_all(deps: &Deps, shutdown: &CancellationToken) -> Result<(), SweepError> {
+    let mut batch = FIRST;
     while !shutdown.is_cancelled() {
-        let swept = sweep(deps).await?;
-        if swept.handed_out < u64::from(BATCH) {
+        let swept = sweep_up_to(deps, batch).await?;
+        if swept.handed_out < u64::from(batch) {
             break;
         }
+        batch = BATCH;
     }
     Ok(())
 }

@@ -33,7 +33,9 @@ async fn slots_come_and_go_while_the_worker_runs() {
         .await;
     };
 
-    bench.push_all(&["c1", "c2", "c3", "c4", "c5", "c6", "c7"]).await;
+    bench
+        .push_all(&["c1", "c2", "c3", "c4", "c5", "c6", "c7"])
+        .await;
     are_running(2).await;
     slots.set(4);
     opened.add_permits(1);
@@ -47,10 +49,7 @@ async fn slots_come_and_go_while_the_worker_runs() {
     .await;
     are_running(1).await;
     opened.add_permits(2);
-    until("all done", || async {
-        bench.counts().await.completed == 7
-    })
-    .await;
+    until("all done", || async { bench.counts().await.completed == 7 }).await;
 
     assert_eq!(slots.get(), 1);
     worker.stop().await;
