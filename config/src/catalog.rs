@@ -51,7 +51,7 @@ pub const ALL: &[Setting] = &[
     s("api.rate_limit.token_reads_per_minute", whole(1, 10_000_000), "Reads of channels' tokens a minute, per account."),
     s("api.rate_limit.per_minute", whole(1, 10_000_000), "All other calls a minute, per account."),
 
-    s("worker.concurrency", whole(1, 10_000), "Requests at once to a provider, per refresh queue and worker process; up to as many (at most 256) further jobs take their lease or store their answer meanwhile."),
+    s("worker.concurrency", whole(1, 10_000), "Requests at once to a provider, per refresh queue and worker process; further jobs take their lease or store their answer meanwhile: as many (at most 256), or what the provider answers in 50 ms (at most 512)."),
     s("worker.max_attempts", whole(1, 25), "Attempts of a job, the first included."),
     s("worker.retry_base", span(MILLISECOND, HOUR), "Upper end of the first pause between attempts; it doubles with each."),
     s("worker.retry_cap", span(MILLISECOND, DAY), "Upper end of every pause between attempts."),
