@@ -54,12 +54,12 @@ impl Dialogue<'_> {
     pub(crate) fn of_same_account(
         &self,
         fresh: FreshTokens,
-        facts: &Facts,
+        facts: impl FnOnce() -> Facts,
     ) -> Result<FreshTokens, RefreshError> {
         match (self.call.external_id, &fresh.external_id) {
             (Some(expected), Some(owner)) if expected != owner => {
                 let mismatch = Some(reason::IDENTITY_MISMATCH);
-                Err(self.refused_as(Verdict::Fatal, mismatch, facts))
+                Err(self.refused_as(Verdict::Fatal, mismatch, &facts()))
             }
             _ => Ok(fresh),
         }

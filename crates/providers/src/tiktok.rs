@@ -144,14 +144,14 @@ impl Provider for TikTok {
 /// A body with an `error` is an error at any status, also at 200.
 fn read(dialogue: &Dialogue<'_>, answer: &Answer) -> Result<FreshTokens, RefreshError> {
     let body = answer.json();
-    let facts = matrix::facts(answer, body.as_ref());
+    let facts = || matrix::facts(answer, body.as_ref());
     let tokens = body
         .as_ref()
         .filter(|body| answer.is_success() && !matrix::is_error(body))
         .and_then(tokens);
     match tokens {
-        Some(fresh) => dialogue.of_same_account(fresh, &facts),
-        None => Err(dialogue.refused(&matrix::MATRIX, &facts, &answer.headers)),
+        Some(fresh) => dialogue.of_same_account(fresh, facts),
+        None => Err(dialogue.refused(&matrix::MATRIX, &facts(), &answer.headers)),
     }
 }
 

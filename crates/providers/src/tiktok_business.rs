@@ -161,7 +161,7 @@ fn read(dialogue: &Dialogue<'_>, answer: &Answer) -> Result<FreshTokens, Refresh
     let Some(fresh) = data.and_then(|body| tokens(body.get("data")?)) else {
         return Err(dialogue.refused(&matrix::MATRIX, &facts, &answer.headers));
     };
-    dialogue.of_same_account(fresh, &facts)
+    dialogue.of_same_account(fresh, || facts)
 }
 
 /// The tokens of a successful answer; `None` if it brings no access token.

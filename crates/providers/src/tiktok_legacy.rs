@@ -160,7 +160,7 @@ fn read(dialogue: &Dialogue<'_>, answer: &Answer) -> Result<FreshTokens, Refresh
     let Some(fresh) = success.and_then(|body| tokens(body.get("data")?)) else {
         return Err(dialogue.refused(&matrix::MATRIX, &facts, &answer.headers));
     };
-    dialogue.of_same_account(fresh, &facts)
+    dialogue.of_same_account(fresh, || facts)
 }
 
 fn is_success(body: &Value) -> bool {

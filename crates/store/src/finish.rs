@@ -1,5 +1,7 @@
 //! The outcome of a refresh: stored once, by whoever holds the lease.
 
+use std::sync::Arc;
+
 use domain::{AttemptRecord, ChannelState, ChannelUid, Generation, Sealed, Timestamp};
 
 use crate::intent::OpenIntent;
@@ -87,10 +89,9 @@ impl Store {
     ///
     /// [`StoreError`] if the database fails; whether it was stored is then not
     /// known, and the same outcome may be handed in again.
-    pub async fn finish(&self, finish: Finish) -> Result<Finished, StoreError> {
-        self.outcomes
-            .send(|reply| Op::Finish(Box::new(finish), reply))
-            .await
+    pub async fn finish(&self, finish: impl Into<Arc<Finish>>) -> Result<Finished, StoreError> {
+        let finish = finish.into();
+        self.outcomes.send(|reply| Op::Finish(finish, reply)).await
     }
 
     /// Gives a lease back under which nothing was sent; no attempt is recorded.

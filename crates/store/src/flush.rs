@@ -99,7 +99,7 @@ impl Batch {
                     .and_then(|row| lease::take(row, &request, now));
                 self.reply(reply, outcome);
             }
-            Op::Finish(finish, reply) => self.finish(*finish, reply),
+            Op::Finish(finish, reply) => self.finish(Arc::unwrap_or_clone(finish), reply),
             Op::Release {
                 channel,
                 epoch,

@@ -32,7 +32,7 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 #[derive(Debug)]
 pub(crate) enum Op {
     Lease(LeaseRequest, Reply<LeaseOutcome>),
-    Finish(Box<Finish>, Reply<Finished>),
+    Finish(Arc<Finish>, Reply<Finished>),
     Release {
         channel: ChannelUid,
         epoch: i64,

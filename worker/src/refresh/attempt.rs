@@ -136,6 +136,8 @@ impl Attempt {
         let told = (uid, unexplained);
         let held = self.pass.report(&answer, provider, told).await;
         drop(turn);
+        // Whoever waited for it asks before this answer is sealed and stored.
+        tokio::task::yield_now().await;
         let situation = self.situation(grant, Some(provider), &permit.state(), lost);
         Situation { held, ..situation }.decide(answer, |grant| {
             self.context.deps.vault.seal(uid, next, grant)
@@ -259,29 +261,31 @@ impl Attempt {
                 self.lease.channel.id.as_str(),
             );
         }
-        let Some((change, attempt)) = change.zip(record.clone()) else {
-            self.release().await;
-            return end(&self.context, &self.job, record, outcome).await;
+        let (change, attempt) = match (change, record) {
+            (Some(change), Some(attempt)) => (change, attempt),
+            (_, record) => {
+                self.release().await;
+                return end(&self.context, &self.job, record, outcome).await;
+            }
         };
-        let finish = Finish {
+        let finish = Arc::new(Finish {
             epoch: self.lease.epoch,
             tells_refreshes: self.lease.tells_refreshes,
             generation: self.lease.channel.generation,
             change,
             attempt,
-        };
-        let escrow = Escrow::of(&finish, &self.lease);
-        match self.store(finish, escrow.as_ref()).await {
+        });
+        match self.store(&finish).await {
             Finished::Stored => outcome,
             Finished::Fenced { generation, state } => {
-                self.fenced(escrow, (generation, state)).await
+                self.fenced(&finish, (generation, state)).await
             }
             Finished::Gone => Outcome::Cancelled,
         }
     }
 
     /// Somebody else had the channel when the answer was there.
-    async fn fenced(&self, escrow: Option<Escrow>, by: (Generation, ChannelState)) -> Outcome {
+    async fn fenced(&self, finish: &Finish, by: (Generation, ChannelState)) -> Outcome {
         let (generation, state) = by;
         tracing::warn!(channel.generation = generation.0, %state, "an answer came too late");
         if state == ChannelState::Deleting {
@@ -290,7 +294,7 @@ impl Attempt {
         if generation <= self.lease.channel.generation {
             // Another worker holds the lease: what it does is this job's result too. If
             // it gets no answer, ours may be the one that counts.
-            if let Some(escrow) = escrow {
+            if let Some(escrow) = Escrow::of(finish, &self.lease) {
                 self.context.escrow.keep(&escrow).await;
             }
             return self.job.postponed();
@@ -335,16 +339,16 @@ impl Attempt {
 
     /// Stores until it is stored: the answer may hold the only living token, and is
     /// in escrow as long as the database has not confirmed it.
-    async fn store(&self, finish: Finish, escrow: Option<&Escrow>) -> Finished {
+    async fn store(&self, finish: &Arc<Finish>) -> Finished {
         let mut pauses = STORE_PAUSES
             .iter()
             .chain(std::iter::repeat(&STORE_PAUSES[3]));
         let mut kept = None;
         loop {
-            let finished = self.context.deps.store.finish(finish.clone());
+            let finished = self.context.deps.store.finish(Arc::clone(finish));
             match unless_late(finished, kept.is_none()).await {
                 Some(Ok(finished)) => {
-                    if let Some(escrow) = kept {
+                    if let Some(escrow) = &kept {
                         self.context.escrow.forget(escrow).await;
                     }
                     return finished;
@@ -355,8 +359,10 @@ impl Attempt {
                 ),
                 None => tracing::warn!("the database does not confirm an answer"),
             }
-            if let (None, Some(escrow)) = (kept, escrow) {
-                self.context.escrow.keep(escrow).await;
+            if kept.is_none()
+                && let Some(escrow) = Escrow::of(finish, &self.lease)
+            {
+                self.context.escrow.keep(&escrow).await;
                 kept = Some(escrow);
             }
             let pause = pauses.next().copied().unwrap_or(STORE_PAUSES[3]);

@@ -1,7 +1,7 @@
 //! Refreshes of active channels that brought new credentials and ended their job.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use domain::{AttemptOutcome, AttemptRecord, ChannelState, Sealed, Timestamp};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, QueryResult};
@@ -78,7 +78,7 @@ static STORE_AND_RECORD: LazyLock<String> =
 
 /// An outcome of the plain kind.
 struct Plain {
-    finish: Finish,
+    finish: Arc<Finish>,
     reply: Reply<Finished>,
 }
 
@@ -92,7 +92,6 @@ pub(super) async fn carry_out(pools: &Pools, ops: Vec<Op>) -> Vec<Op> {
             Op::Finish(finish, reply)
                 if is_plain(&finish) && !plains.contains_key(&finish.attempt.channel.0) =>
             {
-                let finish = *finish;
                 plains.insert(finish.attempt.channel.0, Plain { finish, reply });
             }
             other => others.push(other),
@@ -119,7 +118,7 @@ pub(super) async fn carry_out(pools: &Pools, ops: Vec<Op>) -> Vec<Op> {
         }
     }
     let left = plains.into_values();
-    others.extend(left.map(|plain| Op::Finish(Box::new(plain.finish), plain.reply)));
+    others.extend(left.map(|plain| Op::Finish(plain.finish, plain.reply)));
     others
 }
 
@@ -136,7 +135,7 @@ fn facts(finish: &Finish) -> Option<&Facts> {
 
 /// Stores them, and says which channels' were.
 async fn store(pools: &Pools, plains: &Plains) -> Result<Vec<Uuid>, StoreError> {
-    let mut finishes: Vec<&Finish> = plains.values().map(|plain| &plain.finish).collect();
+    let mut finishes: Vec<&Finish> = plains.values().map(|plain| &*plain.finish).collect();
     finishes.sort_unstable_by_key(|finish| finish.attempt.channel);
     let columns = columns(&finishes);
     match pools.sql.dialect {
