@@ -11,6 +11,7 @@ mod accounts;
 mod answer;
 mod attempts;
 mod caller;
+mod census;
 mod connect;
 mod cors;
 mod dispatch;
@@ -53,6 +54,7 @@ use tokio_util::sync::CancellationToken;
 use vault::Vault;
 
 use crate::accounts::Standings;
+use crate::census::Census;
 use crate::reads::Reads;
 use crate::server::Server;
 use crate::tenancy::Tenancy;
@@ -99,6 +101,8 @@ pub struct ApiSettings {
     pub public_url: Option<String>,
     /// How long a connect link can be opened, unless its maker says otherwise.
     pub connect_link_ttl: Duration,
+    /// Who may read `/metrics`.
+    pub metrics_readers: MetricsReaders,
     /// How often somebody may call.
     pub rate_limits: RateLimits,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -125,6 +129,17 @@ pub struct ApiSettings {
     pub keep_failed: usize,
 }
 
+/// Who may read `/metrics`: figures of all tenants together, and no tenant's name.
+#[derive(Clone, Debug)]
+pub enum MetricsReaders {
+    /// Whoever reaches the server: it listens on loopback.
+    Everybody,
+    /// Whoever presents this bearer token.
+    Bearers(SecretString),
+    /// Nobody: there is no token yet.
+    Nobody,
+}
+
 impl ApiSettings {
     /// The settings of a process of which nothing but its admin token is known.
     #[must_use]
@@ -134,6 +149,7 @@ impl ApiSettings {
             admin_token,
             public_url: None,
             connect_link_ttl: Duration::from_mins(10),
+            metrics_readers: MetricsReaders::Nobody,
             rate_limits: RateLimits::default(),
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
@@ -156,6 +172,7 @@ pub(crate) struct App(Arc<Shared>);
 /// [`Deps`], what requests share, and the signal that ends every wait.
 pub(crate) struct Shared {
     pub(crate) deps: Deps,
+    census: Census,
     flights: Flights,
     reads: Reads,
     pub(crate) stopping: CancellationToken,
@@ -168,6 +185,7 @@ impl App {
     fn new(deps: Deps, stopping: CancellationToken) -> Self {
         Self(Arc::new(Shared {
             deps,
+            census: Census::default(),
             flights: Flights::default(),
             reads: Reads::default(),
             stopping,
@@ -191,6 +209,11 @@ impl App {
     /// The queues of refreshes, one per provider.
     pub(crate) fn refresh_queue_names(&self) -> impl Iterator<Item = QueueName> {
         self.providers.names().map(jobs::refresh_queue)
+    }
+
+    /// How many channels there are.
+    pub(crate) fn census(&self) -> &Census {
+        &self.0.census
     }
 
     /// The refreshes that readers of tokens wait for.

@@ -35,6 +35,20 @@ pub(super) struct BreakerView {
     told_at: Timestamp,
 }
 
+impl BreakerView {
+    pub(super) fn app_identity(&self) -> &str {
+        &self.app_identity
+    }
+
+    pub(super) fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.state, BreakerState::Closed)
+    }
+}
+
 /// How an app is called.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -49,6 +63,14 @@ enum BreakerState {
 
 /// Lists the apps that workers called within the last week.
 pub(super) async fn list(State(app): State<App>) -> Result<Json<ListView<BreakerView>>, Problem> {
+    Ok(Json(ListView {
+        items: all(&app).await?,
+        next_cursor: None,
+    }))
+}
+
+/// The apps that workers called within the last week, in the order of their names.
+pub(super) async fn all(app: &App) -> Result<Vec<BreakerView>, Problem> {
     let now = app.store.now().await?;
     let mut items: Vec<BreakerView> = app
         .cache
@@ -58,10 +80,7 @@ pub(super) async fn list(State(app): State<App>) -> Result<Json<ListView<Breaker
         .filter_map(|(name, text)| view(name, text, now))
         .collect();
     items.sort_by(|a, b| (&a.app_identity, &a.fingerprint).cmp(&(&b.app_identity, &b.fingerprint)));
-    Ok(Json(ListView {
-        items,
-        next_cursor: None,
-    }))
+    Ok(items)
 }
 
 /// Forgets what is known of an app: its breaker closes at once.

@@ -23,6 +23,7 @@ mod job_pages;
 mod job_view;
 mod jobs;
 mod me;
+mod metrics;
 mod new_accounts;
 mod one_time;
 mod people;

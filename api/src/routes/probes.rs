@@ -21,7 +21,8 @@ pub(super) async fn home(State(app): State<App>) -> Response {
         "{name}: keeps other people's access tokens alive.\n\n\
          Programs talk to {base}/api/v1 with the header Authorization: Bearer <token>.\n\
          {base}/livez   the process runs\n\
-         {base}/readyz  its database, its Redis and its workers answer\n\n\
+         {base}/readyz  its database, its Redis and its workers answer\n\
+         {base}/metrics the figures of the fleet, for Prometheus\n\n\
          On the command line: tokenfleet --help\n",
         name = app.settings.app_name,
         base = app.settings.public_url.as_deref().unwrap_or_default(),
@@ -94,7 +95,10 @@ pub(super) async fn readyz(State(app): State<App>) -> Response {
 }
 
 /// Everybody may read the answer, so it says that a part is away and not why.
-async fn asked<T, E>(part: &str, answer: impl Future<Output = Result<T, E>>) -> Result<(), String> {
+pub(super) async fn asked<T, E>(
+    part: &str,
+    answer: impl Future<Output = Result<T, E>>,
+) -> Result<(), String> {
     match tokio::time::timeout(PATIENCE, answer).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(_)) => Err(format!("{part} does not answer")),

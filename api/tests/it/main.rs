@@ -20,6 +20,7 @@ mod figures;
 mod fleet;
 mod guards;
 mod jobs;
+mod metrics;
 mod one_time;
 mod people;
 mod probes;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use api::{ApiSettings, FacturifyAccount, Network, RateLimits};
+use api::{ApiSettings, FacturifyAccount, MetricsReaders, Network, RateLimits};
 use cache::CacheOptions;
 use config::Settings;
 use domain::{Backoff, BreakerRules, ProviderName};
@@ -286,6 +286,7 @@ pub(crate) fn api(
         app_name: settings.app_name.clone(),
         public_url: settings.api.public_url.clone().or_else(own),
         connect_link_ttl: settings.api.connect_link_expires_in,
+        metrics_readers: metrics_readers(settings, address),
         rate_limits: RateLimits {
             auth_per_minute: settings.api.rate_limit.auth_per_minute,
             token_reads_per_minute: settings.api.rate_limit.token_reads_per_minute,
@@ -301,6 +302,14 @@ pub(crate) fn api(
         keep_completed: size(settings.queue.keep_completed),
         keep_failed: size(settings.queue.keep_failed),
         ..ApiSettings::new(admin_token)
+    }
+}
+
+fn metrics_readers(settings: &Settings, address: SocketAddr) -> MetricsReaders {
+    match &settings.api.metrics_token {
+        _ if address.ip().is_loopback() => MetricsReaders::Everybody,
+        Some(token) => MetricsReaders::Bearers(token.clone()),
+        None => MetricsReaders::Nobody,
     }
 }
 

@@ -14,6 +14,8 @@ const SHOWN: usize = 4;
 pub struct Upstream {
     /// Such as `facebook:<app id>`.
     pub identity: String,
+    /// Where it is asked for tokens.
+    pub address: String,
     /// Eight digits that change with the address, the id or the secret. Safe to show.
     pub fingerprint: String,
     /// Whether its channels bring keys of their own: then a refused key is its tenant's
@@ -32,6 +34,7 @@ impl Upstream {
         }
         Self {
             identity,
+            address: address.to_owned(),
             fingerprint: hex(&hash.finalize()[..SHOWN]),
             own_keys: false,
         }

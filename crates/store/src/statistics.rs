@@ -126,7 +126,7 @@ impl Store {
     }
 }
 
-fn count(row: &QueryResult, column: &str) -> Result<u64, StoreError> {
+pub(crate) fn count(row: &QueryResult, column: &str) -> Result<u64, StoreError> {
     let count: i64 = row.try_get("", column)?;
     u64::try_from(count).map_err(|_| StoreError::unreadable("channels", "a negative count"))
 }

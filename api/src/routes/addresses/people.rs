@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 
 use super::super::{
-    audit, auth, docs, invitations, me, people, probes, register, service_tokens, users,
+    audit, auth, docs, invitations, me, metrics, people, probes, register, service_tokens, users,
 };
 use crate::access::Right;
 use crate::table::Table;
@@ -19,6 +19,18 @@ pub(super) fn of_everybody() -> Table {
         .says("Tells whether the process can do its work, part by part.")
         .answers::<probes::Readiness>(StatusCode::OK)
         .answers::<probes::Readiness>(StatusCode::SERVICE_UNAVAILABLE)
+        .open(Method::GET, "/metrics", metrics::show)
+        .reads_bearer()
+        .says("Shows the figures of the fleet, for Prometheus.")
+        .shows(StatusCode::OK, Some(metrics::MEDIA_TYPE))
+        .refuses(
+            StatusCode::UNAUTHORIZED,
+            "It needs the token of `api.metrics_token`.",
+        )
+        .refuses(
+            StatusCode::FORBIDDEN,
+            "Off loopback they are closed until `api.metrics_token` is set.",
+        )
         .open(Method::GET, "/openapi.json", docs::document)
         .says("Shows this document.")
         .shows(StatusCode::OK, Some("application/json"))

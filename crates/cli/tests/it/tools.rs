@@ -157,6 +157,23 @@ fn a_doctor_names_a_fix_for_each_finding() {
 }
 
 #[test]
+fn a_doctor_asks_at_the_token_url_of_a_generic_provider() {
+    let site = Site::new();
+    let described = "[providers.oauth2.crm]\ntoken_url = \"http://127.0.0.1:1/token\"\n\
+                     client_id = \"4711\"\nclient_secret = \"hush\"\n";
+    std::fs::write(site.path("tokenfleet.toml"), described).expect("it is writable");
+
+    let ended = site.run(&["doctor", "--json"]);
+
+    assert_eq!(ended.code, Some(1));
+    let report: Value = serde_json::from_str(&ended.out).expect("it prints JSON");
+    let findings = report["findings"].as_array().expect("a list");
+    let told = "oauth2:crm does not answer: its token_url is http://127.0.0.1:1/token";
+    assert!(findings.iter().any(|it| it["found"] == told), "{report:#}");
+    assert!(!ended.out.contains("hush"));
+}
+
+#[test]
 fn a_settings_mistake_is_a_finding_of_the_doctor() {
     let ended = Site::new()
         .env("TOKENFLEET_WORKR__CONCURRENCY", "1")

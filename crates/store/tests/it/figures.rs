@@ -10,12 +10,14 @@ use domain::{
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
-use store::{Channel, Statistics, Store};
+use store::{Channel, InState, Statistics, Store};
 use testkit::{Database, TestClock};
 
 testkit::each_database!(
     statistics_of_a_tenant_without_channels_are_zero,
     statistics_count_by_state_provider_and_time,
+    figures_of_the_fleet_count_every_tenants_channels_by_state,
+    a_channel_is_due_until_it_is_handed_out,
     figures_of_the_last_day_roll,
     totals_are_what_the_history_says,
 );
@@ -76,6 +78,45 @@ async fn statistics_count_by_state_provider_and_time(database: Database) {
         ..expected
     };
     assert_eq!(own_window, expected);
+}
+
+async fn figures_of_the_fleet_count_every_tenants_channels_by_state(database: Database) {
+    let clock = TestClock::start();
+    let store = database.store_at(&clock).await;
+    for hours in [1, 3] {
+        let tenant = testkit::tenant(&store).await;
+        let new =
+            [0, hours].map(|hours| testkit::channel(tenant.uid, clock.now().plus(HOUR * hours)));
+        let channels = testkit::channels(&store, new.into()).await;
+        if hours == 3 {
+            store.delete_channel(channels[0].uid).await.unwrap();
+        }
+    }
+
+    clock.advance(HOUR * 2);
+    let states = store.channels_by_state().await.unwrap();
+
+    let (channels, expired) = (3, 2);
+    let mut expected =
+        BTreeMap::from(ChannelState::VISIBLE.map(|state| (state, InState::default())));
+    expected.insert(ChannelState::Active, InState { channels, expired });
+    assert_eq!(states, expected);
+}
+
+async fn a_channel_is_due_until_it_is_handed_out(database: Database) {
+    let clock = TestClock::start();
+    let store = database.store_at(&clock).await;
+    let tenant = testkit::tenant(&store).await;
+
+    let before = store.longest_due().await.unwrap();
+    testkit::channels(&store, vec![testkit::channel(tenant.uid, clock.now())]).await;
+    clock.advance(HOUR);
+    let late = store.longest_due().await.unwrap();
+    store.take_due(10).await.unwrap();
+    let handed_out = store.longest_due().await.unwrap();
+
+    assert_eq!((before, handed_out), (Duration::ZERO, Duration::ZERO));
+    assert!(late >= HOUR, "{late:?}");
 }
 
 async fn figures_of_the_last_day_roll(database: Database) {

@@ -8,6 +8,7 @@ use super::*;
 fn line(redis: &RedisServer) -> Line {
     let upstream = Upstream {
         identity: "tiktok:key".to_owned(),
+        address: "https://provider.example".to_owned(),
         fingerprint: "0a1b2c3d".to_owned(),
         own_keys: false,
     };

@@ -30,7 +30,14 @@ pub(super) async fn examine(loaded: &Loaded) -> Vec<Finding> {
             continue;
         }
         if let Some(key) = address_of(name.as_str()) {
-            findings.push(reach(loaded, name.as_str(), key).await);
+            let address = effective(loaded, key);
+            let told = loaded.told(key);
+            findings.push(reach(loaded, name.as_str(), (&address, &told)).await);
+        } else if name.as_str().starts_with("oauth2:")
+            && let Some(upstream) = providers.get(name).and_then(|it| it.upstream())
+        {
+            let told = format!("its token_url is {}", upstream.address);
+            findings.push(reach(loaded, name.as_str(), (&upstream.address, &told)).await);
         }
     }
     findings
@@ -59,19 +66,19 @@ fn is_chosen(loaded: &Loaded, name: &str) -> bool {
             .any(|line| line.key.starts_with(&section))
 }
 
-/// Any answer will do: no credential is sent.
-async fn reach(loaded: &Loaded, name: &str, key: &str) -> Finding {
-    let address = loaded
-        .effective
-        .iter()
-        .find(|line| line.key == key)
-        .map(|line| line.value.clone())
-        .unwrap_or_default();
+fn effective(loaded: &Loaded, key: &str) -> String {
+    let mut lines = loaded.effective.iter();
+    let line = lines.find(|line| line.key == key);
+    line.map(|line| line.value.clone()).unwrap_or_default()
+}
+
+/// Any answer will do: no credential is sent. `told` says where the address comes from.
+async fn reach(loaded: &Loaded, name: &str, (address, told): (&str, &str)) -> Finding {
     let client = match http_client(LIMIT) {
         Ok(client) => client,
         Err(error) => return Finding::bad(PART, format!("{error:#}"), "look at the certificates"),
     };
-    match client.head(&address).send().await {
+    match client.head(address).send().await {
         Ok(_) => Finding::good(PART, format!("{name} answers at {address}")),
         Err(_) if !is_chosen(loaded, name) => Finding::good(
             PART,
@@ -79,7 +86,7 @@ async fn reach(loaded: &Loaded, name: &str, key: &str) -> Finding {
         ),
         Err(error) => Finding::bad(
             PART,
-            format!("{name} does not answer: {}", loaded.told(key)),
+            format!("{name} does not answer: {told}"),
             format!(
                 "look at the network and the firewall ({})",
                 error.without_url()

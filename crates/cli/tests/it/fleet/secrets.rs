@@ -217,6 +217,8 @@ async fn live_through_everything(world: &World, server: &Server) -> BTreeSet<Str
     ] {
         server.get(path).await.of(200);
     }
+    let metrics = server.get("/metrics").await.text;
+    assert!(metrics.contains("tokenfleet_channels{"), "{metrics}");
     server.channels().await;
     until("the webhook was visited", async || {
         let webhooks = server.get("/api/v1/tenants/acme/webhooks").await.of(200);
