@@ -15,7 +15,7 @@ testkit::each_database!(
 const BREAKERS: &str = "/api/v1/breakers";
 
 /// What a worker would have written whose provider is down.
-async fn open(world: &World) {
+pub(crate) async fn open(world: &World) {
     let mut tally = Tally::default();
     for _ in 0..10 {
         tally.add(

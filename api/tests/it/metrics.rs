@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use api::MetricsReaders;
-use cache::{Cache, CacheOptions};
-use domain::{Breaker, BreakerRules, ChannelUid, Clock as _, Met, SystemClock, Tally};
+use domain::{Clock as _, SystemClock};
 use reqwest::Method;
 use testkit::Database;
 use testkit::redis::Data;
 
+use crate::breakers;
 use crate::world::{Setup, World, problem, send};
 
 testkit::each_database!(
@@ -31,21 +31,6 @@ async fn scraped(world: &World) -> String {
     answer.text
 }
 
-/// An app of which nothing but trouble is known.
-async fn open_a_breaker(world: &World) {
-    let mut tally = Tally::default();
-    for _ in 0..10 {
-        tally.add(Met::Failed, ChannelUid::generate(), None);
-    }
-    let mut breaker = Breaker::default();
-    let now = world.store.now().await.unwrap();
-    breaker.take_in(&tally, now, &BreakerRules::default());
-    let text = serde_json::to_string(&breaker).unwrap();
-    let slip = (Breaker::BOARD, "tiktok:aw123 0a1b2c3d");
-    let cache = Cache::open(CacheOptions::new(world.redis.url())).unwrap();
-    cache.swap_slip(slip, None, &text).await.unwrap();
-}
-
 async fn s5_9_the_metrics_show_channels_jobs_breakers_and_processes(database: Database) {
     let world = read_by(database, MetricsReaders::Everybody).await;
     let tenant = testkit::tenant(&world.store).await;
@@ -53,9 +38,9 @@ async fn s5_9_the_metrics_show_channels_jobs_breakers_and_processes(database: Da
     let new = [0, 8].map(|hours| testkit::channel(tenant.uid, ends(hours)));
     let channels = testkit::channels(&world.store, new.into()).await;
     let (owner, channel) = (&tenant.id, &channels[1].id);
-    let refresh = format!("/api/v1/tenants/{owner}/channels/{channel}/refresh");
+    let refresh = format!("/api/v1/tenants/{owner}/channels/{channel}/refresh?wait=0");
     assert_eq!(world.post(&refresh).await.status, 202);
-    open_a_breaker(&world).await;
+    breakers::open(&world).await;
 
     let text = scraped(&world).await;
 
