@@ -64,14 +64,13 @@ enum BreakerState {
 /// Lists the apps that workers called within the last week.
 pub(super) async fn list(State(app): State<App>) -> Result<Json<ListView<BreakerView>>, Problem> {
     Ok(Json(ListView {
-        items: all(&app).await?,
+        items: all(&app, app.store.now().await?).await?,
         next_cursor: None,
     }))
 }
 
 /// The apps that workers called within the last week, in the order of their names.
-pub(super) async fn all(app: &App) -> Result<Vec<BreakerView>, Problem> {
-    let now = app.store.now().await?;
+pub(super) async fn all(app: &App, now: Timestamp) -> Result<Vec<BreakerView>, Problem> {
     let mut items: Vec<BreakerView> = app
         .cache
         .slips(Breaker::BOARD)

@@ -1,8 +1,8 @@
 //! `/metrics`: what Prometheus scrapes, the figures of the whole fleet (S5.9).
 //!
 //! They are read from the database and from Redis when they are asked for, so that every API
-//! process tells the same, and a restart forgets none. What does not answer is left out, and
-//! `tokenfleet_ready` says so.
+//! process tells the same, and a restart forgets none. What does not answer is left out:
+//! `tokenfleet_ready` says so, and the log if it answers but too late.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
@@ -54,14 +54,18 @@ pub(super) async fn show(State(app): State<App>, headers: HeaderMap) -> Result<R
         .ask()
         .map(|(name, checked)| (name, checked.is_ok()));
     sheet.ready(parts.into_iter().chain(own));
-    if database.is_ok()
-        && let Some(figures) = in_time(of_database(&app)).await
-    {
+    let (channels, database, redis) = tokio::join!(
+        in_time("channels", database.is_ok(), of_channels(&app)),
+        in_time("database", database.is_ok(), of_database(&app)),
+        in_time("redis", redis.is_ok(), of_redis(&app))
+    );
+    if let Some(channels) = channels {
+        sheet.of_channels(&channels);
+    }
+    if let Some(figures) = database {
         sheet.of_database(&figures);
     }
-    if redis.is_ok()
-        && let Some(figures) = in_time(of_redis(&app)).await
-    {
+    if let Some(figures) = redis {
         sheet.of_redis(&figures);
     }
     let text = sheet.text().map_err(|error| Problem::internal(&error))?;
@@ -91,35 +95,42 @@ fn admit(readers: &MetricsReaders, headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// `None` if a part fails or takes too long; the log says which.
-async fn in_time<T>(figures: impl Future<Output = Result<T, Problem>>) -> Option<T> {
-    match tokio::time::timeout(PATIENCE, figures).await {
-        Ok(Ok(figures)) => Some(figures),
-        Ok(Err(problem)) => {
-            tracing::warn!(code = problem.code(), "figures are left out of /metrics");
-            None
-        }
-        Err(_) => {
-            tracing::warn!(code = "timeout", "figures are left out of /metrics");
-            None
-        }
+/// `None` if their part is known to be away, or if they fail or take too long: the log says which.
+async fn in_time<T>(
+    which: &'static str,
+    can_be_asked: bool,
+    figures: impl Future<Output = Result<T, Problem>>,
+) -> Option<T> {
+    if !can_be_asked {
+        return None;
     }
+    let code = match tokio::time::timeout(PATIENCE, figures).await {
+        Ok(Ok(figures)) => return Some(figures),
+        Ok(Err(problem)) => problem.code(),
+        Err(_) => "timeout",
+    };
+    tracing::warn!(figures = which, code, "figures are left out of /metrics");
+    None
+}
+
+type Channels = BTreeMap<ChannelState, InState>;
+
+/// Apart from the others: it is the only one that takes longer the more channels there are.
+async fn of_channels(app: &App) -> Result<Channels, Problem> {
+    Ok(app.census().channels(&app.store).await?)
 }
 
 /// What the database knows.
 struct OfDatabase {
-    channels: BTreeMap<ChannelState, InState>,
     longest_due: Duration,
     ended: [(&'static str, u64); 3],
     live: BTreeMap<String, i64>,
 }
 
 async fn of_database(app: &App) -> Result<OfDatabase, Problem> {
-    let channels = app.census().channels(&app.store).await?;
     let totals = app.store.job_totals(None).await?;
     let now = app.store.now().await?;
     Ok(OfDatabase {
-        channels,
         longest_due: app.store.longest_due().await?,
         ended: [
             ("completed", totals.completed),
@@ -151,7 +162,7 @@ async fn of_redis(app: &App) -> Result<OfRedis, Problem> {
     });
     Ok(OfRedis {
         queues: try_join_all(queues).await?,
-        breakers: breakers::all(app).await?,
+        breakers: breakers::all(app, app.accounts.clock.now()).await?,
     })
 }
 
@@ -172,9 +183,9 @@ impl Sheet {
         self.gauges("ready", help, parts);
     }
 
-    fn of_database(&mut self, figures: &OfDatabase) {
+    fn of_channels(&mut self, channels: &Channels) {
         let states = |of: fn(&InState) -> u64| {
-            let states = figures.channels.iter();
+            let states = channels.iter();
             states.map(move |(state, it)| ([("state", state.to_string())], whole(of(it))))
         };
         let channels = states(|it| it.channels);
@@ -183,6 +194,9 @@ impl Sheet {
         self.gauges("channels", help, channels);
         let help = "Channels by state whose access token has ended, at most 15 s ago";
         self.gauges("channels_expired", help, expired);
+    }
+
+    fn of_database(&mut self, figures: &OfDatabase) {
         let live = figures.live.iter();
         let live = live.map(|(role, count)| ([("role", role.clone())], *count));
         let help = "Processes that were heard of within the last minute";

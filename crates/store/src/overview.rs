@@ -8,12 +8,12 @@ use domain::{ChannelState, Timestamp};
 use crate::statistics::count;
 use crate::{Store, StoreError};
 
-/// O(channels) on `channels_expiry`, which is read without the table.
+/// O(channels) on `channels_expiry`, which is read without the table because it has this order.
 const BY_STATE: &str = "
     SELECT state, COUNT(*) AS channels,
         COALESCE(SUM(CASE WHEN access_expires_at <= {now} THEN 1 ELSE 0 END), 0) AS expired
     FROM channels WHERE state <> 'deleting'
-    GROUP BY state";
+    GROUP BY tenant_uid, state";
 
 /// O(1) on `channels_due`.
 const LONGEST_DUE: &str = "
@@ -43,8 +43,9 @@ impl Store {
             let state = state
                 .parse()
                 .map_err(|_| StoreError::unreadable("channels", "state"))?;
-            let (channels, expired) = (count(&row, "channels")?, count(&row, "expired")?);
-            states.insert(state, InState { channels, expired });
+            let sum: &mut InState = states.entry(state).or_default();
+            sum.channels += count(&row, "channels")?;
+            sum.expired += count(&row, "expired")?;
         }
         Ok(states)
     }
