@@ -22,5 +22,5 @@ pub(crate) use account::{NewAccount, confirm};
 use bring::{Brought, bring};
 pub(crate) use browser::{Browser, challenge};
 pub(crate) use consent::Consent;
-pub(crate) use page::Page;
+pub(crate) use page::{Page, escaped};
 pub(crate) use ticket::{Goal, Ticket, begin, callback_url, end, link};

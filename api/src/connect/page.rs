@@ -191,7 +191,8 @@ impl IntoResponse for Page {
     }
 }
 
-fn escaped(text: &str) -> String {
+/// The text as it can stand in HTML, between tags and in quoted attributes.
+pub(crate) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -31,7 +31,7 @@ const PROBLEMS: [StatusCode; 11] = [
 ];
 
 /// The parameters of paths: name, what it names, and an example.
-const PATH_PARAMETERS: [(&str, &str, &str); 11] = [
+const PATH_PARAMETERS: [(&str, &str, &str); 12] = [
     ("tenant", "The id of a tenant.", "tenant_456"),
     (
         "channel",
@@ -75,6 +75,7 @@ const PATH_PARAMETERS: [(&str, &str, &str); 11] = [
     ),
     ("queue", "The name of a queue.", "refresh:tiktok"),
     ("provider", "The name of a provider.", "tiktok"),
+    ("file", "The name of a file.", "main.js"),
 ];
 
 /// The `OpenAPI` 3.1 document of these addresses.
@@ -230,7 +231,9 @@ fn tag(path: &str) -> &str {
     let rest = rest.strip_prefix("/tenants/{tenant}/").unwrap_or(rest);
     let mut words = rest.trim_start_matches('/').split('/');
     match (words.next().unwrap_or_default(), words.next()) {
-        ("" | "livez" | "readyz" | "metrics" | "docs" | "openapi.json", _) => "process",
+        ("" | "dashboard" | "livez" | "readyz" | "metrics" | "docs" | "openapi.json", _) => {
+            "process"
+        }
         (word, _) => word,
     }
 }

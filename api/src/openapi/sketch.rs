@@ -133,18 +133,18 @@ impl<'a> Sketch<'a> {
         );
     }
 
-    /// An answer of another media type, or without a body.
+    /// An answer of another media type, or without a body; a status may have several.
     pub(crate) fn other(&mut self, status: StatusCode, media_type: Option<&str>) {
-        let mut response = json!({"description": words(status)});
+        let none = || json!({"description": words(status)});
+        let response = self.responses.entry(status.as_u16()).or_insert_with(none);
         if let Some(media_type) = media_type {
             let kind = if media_type.ends_with("json") {
                 "object"
             } else {
                 "string"
             };
-            response["content"] = json!({media_type: {"schema": {"type": kind}}});
+            response["content"][media_type] = json!({"schema": {"type": kind}});
         }
-        self.responses.insert(status.as_u16(), response);
     }
 
     /// An answer that is a stream of events; its schema is that of one event.

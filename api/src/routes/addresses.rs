@@ -23,4 +23,5 @@ pub(crate) fn table() -> Table {
         .and(operation::of_webhooks())
         .and(operation::of_queues())
         .and(operation::of_breakers())
+        .and(operation::of_all_channels())
 }

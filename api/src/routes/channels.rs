@@ -1,14 +1,17 @@
-//! Channels: list, show, patch and delete under `/api/v1/tenants/{tenant}/channels`.
+//! Channels: list, show, patch and delete under `/api/v1/tenants/{tenant}/channels`, and those
+//! of all tenants under `/api/v1/channels`.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::NoContent;
-use domain::{ChannelState, ProviderName};
+use domain::{ChannelState, ProviderName, TenantUid};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
-use store::{ChannelFilter, ChannelPatch};
+use store::{ChannelFilter, ChannelPatch, Tenant};
 
 use crate::App;
 use crate::extract::{
@@ -51,6 +54,46 @@ pub(super) async fn list(
     Ok(Json(ListView::of(page, |channel| {
         ChannelView::of(&tenant, channel)
     })))
+}
+
+/// Which of the platform's channels, and which page of them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PlatformQuery {
+    /// Those in this state.
+    #[schemars(with = "ChannelState")]
+    state: String,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Items of a page; 50 if it is not given.
+    #[schemars(range(min = 1, max = PAGE_MAX))]
+    limit: Option<i64>,
+}
+
+/// Lists the channels of all tenants in one state.
+pub(super) async fn of_platform(
+    State(app): State<App>,
+    Params(query): Params<PlatformQuery>,
+) -> Result<Json<ListView<ChannelView>>, Problem> {
+    let state = visible_state(&query.state).map_err(|error| Problem::invalid(vec![error]))?;
+    let page = page_request(query.cursor.as_deref(), query.limit)?;
+    let page = app.store.channels_in_state(state, page).await?;
+    let mut tenants: HashMap<TenantUid, Option<Tenant>> = HashMap::new();
+    let mut items = Vec::with_capacity(page.items.len());
+    for channel in page.items {
+        let uid = channel.tenant;
+        if let Entry::Vacant(vacant) = tenants.entry(uid) {
+            vacant.insert(app.store.tenant_by_uid(uid).await?);
+        }
+        // A tenant on its way out takes its channels along.
+        if let Some(Some(tenant)) = tenants.get(&uid) {
+            items.push(ChannelView::of(tenant, channel));
+        }
+    }
+    Ok(Json(ListView {
+        items,
+        next_cursor: page.next.map(|uid| uid.to_string()),
+    }))
 }
 
 fn filter(app: &App, query: &ListQuery) -> Result<ChannelFilter, FieldError> {

@@ -1,8 +1,10 @@
-//! S2.7 and S2.8: how many jobs stand where, and a tenant's channels in figures.
+//! S2.7 and S2.8: how many jobs stand where, and channels in figures.
+
+use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use domain::TenantUid;
+use domain::{ChannelState, TenantUid};
 use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -72,4 +74,33 @@ pub(super) async fn statistics(
 ) -> Result<Json<StatisticsView>, Problem> {
     let statistics = app.store.statistics(tenant.uid).await?;
     Ok(Json(StatisticsView { statistics }))
+}
+
+/// The channels of the whole platform.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct PlatformStatisticsView {
+    statistics: PlatformStatistics,
+}
+
+/// Channels of all tenants in figures, at most 15 seconds old.
+#[derive(Debug, Serialize, JsonSchema)]
+struct PlatformStatistics {
+    /// All channels.
+    total_channels: u64,
+    /// By state, zeros too.
+    by_state: BTreeMap<ChannelState, u64>,
+}
+
+/// The channels of the whole platform in figures.
+pub(super) async fn statistics_of_platform(
+    State(app): State<App>,
+) -> Result<Json<PlatformStatisticsView>, Problem> {
+    let states = app.census().channels(&app.store).await?;
+    let states = states.into_iter().map(|(state, it)| (state, it.channels));
+    let by_state: BTreeMap<ChannelState, u64> = states.collect();
+    let statistics = PlatformStatistics {
+        total_channels: by_state.values().sum(),
+        by_state,
+    };
+    Ok(Json(PlatformStatisticsView { statistics }))
 }

@@ -10,6 +10,7 @@ mod channels;
 mod connect;
 mod connect_links;
 mod credentials;
+mod dashboard;
 mod docs;
 mod expiring;
 mod facturify;

@@ -1,4 +1,4 @@
-//! `/`, `/livez` and `/readyz`: for people who look in, and for what watches the process.
+//! `/livez` and `/readyz`: for what watches the process.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
+use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -14,22 +14,6 @@ use crate::App;
 
 /// How long a part may take to answer `/readyz`.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Says what this is, and where to look.
-pub(super) async fn home(State(app): State<App>) -> Response {
-    let text = format!(
-        "{name}: keeps other people's access tokens alive.\n\n\
-         Programs talk to {base}/api/v1 with the header Authorization: Bearer <token>.\n\
-         {base}/livez   the process runs\n\
-         {base}/readyz  its database, its Redis and its workers answer\n\
-         {base}/metrics the figures of the fleet, for Prometheus\n\n\
-         On the command line: tokenfleet --help\n",
-        name = app.settings.app_name,
-        base = app.settings.public_url.as_deref().unwrap_or_default(),
-    );
-    let plain = "text/plain; charset=utf-8";
-    ([(header::CONTENT_TYPE, plain)], text).into_response()
-}
 
 /// The process runs.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -17,6 +17,7 @@ testkit::each_database!(
     an_expired_token_that_nothing_renews_needs_a_person_at_once,
     a_channel_without_an_expiry_is_due_at_once,
     a_list_of_channels_is_filtered_and_paged,
+    s5_9_the_platform_sees_the_channels_of_all_tenants_in_a_state,
     names_change_and_a_local_name_can_be_taken_away,
     a_paused_channel_goes_on_when_it_is_resumed,
     a_deleted_channel_is_gone_and_its_id_is_free,
@@ -349,4 +350,48 @@ async fn the_timeline_of_a_new_channel_is_empty(database: Database) {
     let timeline = world.get(&format!("{CHANNELS}/a/attempts")).await;
 
     assert_eq!(timeline.json(), json!({"items": [], "next_cursor": null}));
+}
+
+async fn s5_9_the_platform_sees_the_channels_of_all_tenants_in_a_state(database: Database) {
+    let world = World::start(database).await;
+    for id in ["t1", "t2"] {
+        let tenant = world.tenant(id).await;
+        world.tiktok(&tenant, "active", 7200).await;
+        let expired = json!({
+            "access_token": "planted-access-token", "expires_at": "2020-01-01T00:00:00Z",
+        });
+        world.import(&tenant, "stuck", "facebook", expired).await;
+    }
+    let page = |query: &str| {
+        let path = format!("/api/v1/channels?state=needs_reauth&{query}");
+        let world = &world;
+        async move { world.get(&path).await.json() }
+    };
+    let names = |page: &Value| -> Vec<String> {
+        let items = page["items"].as_array().unwrap();
+        let name = |it: &Value| format!("{}/{}", it["tenant_id"], it["id"]).replace('"', "");
+        items.iter().map(name).collect()
+    };
+
+    let all = page("limit=50").await;
+    let first = page("limit=1").await;
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = page(&format!("limit=1&cursor={cursor}")).await;
+    let nothing = world.get("/api/v1/channels?state=deleting").await;
+
+    assert_eq!(names(&all), ["t1/stuck", "t2/stuck"]);
+    assert_eq!(all["next_cursor"], json!(null));
+    assert_eq!(
+        (names(&first), names(&second)),
+        (vec!["t1/stuck".to_owned()], vec!["t2/stuck".to_owned()])
+    );
+    assert_eq!(second["next_cursor"], json!(null));
+    assert_eq!(nothing.problem(), problem(422, "invalid_input", &["state"]));
+    let counted = world.get("/api/v1/refresh/statistics").await.json();
+    assert_eq!(
+        counted,
+        json!({"statistics": {"total_channels": 4, "by_state": {
+            "active": 2, "needs_reauth": 2, "paused": 0, "error": 0, "never_expires": 0,
+        }}})
+    );
 }

@@ -14,6 +14,7 @@ mod channels;
 mod connect;
 mod connect_again;
 mod contract;
+mod dashboard;
 mod document;
 mod facturify;
 mod figures;

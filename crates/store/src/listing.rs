@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::{ChannelState, ChannelUid, Name, ProviderName, TenantUid, Timestamp};
 use sea_orm::{QueryResult, Value};
+use uuid::Uuid;
 
 use crate::sql::Rows;
 use crate::{Channel, Page, PageRequest, Store, StoreError};
@@ -17,6 +18,12 @@ const PAGE: &str = "
         AND ($4 IS NULL OR provider = $4)
         AND ($5 IS NULL OR access_expires_at <= {now} + $5)
     ORDER BY id LIMIT $6";
+
+/// O(channels in that state) on `channels_due` where they are few, else O(page) on the key.
+const IN_STATE: &str = "
+    SELECT {channel} FROM channels
+    WHERE state = $1 AND uid > $2
+    ORDER BY uid LIMIT $3";
 
 /// O(1) on `channels_name`. The id of a channel on its way out is no name.
 const BY_NAME: &str = "SELECT {channel} FROM channels WHERE tenant_uid = $1 AND id = $2";
@@ -85,6 +92,26 @@ impl Store {
         Ok(Page::cut(channels, page.limit, |channel| {
             channel.id.clone()
         }))
+    }
+
+    /// The channels of all tenants in this state, those that were made first in front.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the database fails.
+    pub async fn channels_in_state(
+        &self,
+        state: ChannelState,
+        page: PageRequest<ChannelUid>,
+    ) -> Result<Page<Channel, ChannelUid>, StoreError> {
+        let after = page.after.map_or(Uuid::nil(), |uid| uid.0);
+        let values = vec![
+            state.as_str().into(),
+            after.into(),
+            (i64::from(page.limit) + 1).into(),
+        ];
+        let channels = channels(&self.pools.select(IN_STATE, values).await?)?;
+        Ok(Page::cut(channels, page.limit, |channel| channel.uid))
     }
 
     /// The tenant's channel with this id.

@@ -1,10 +1,11 @@
-//! Addresses of jobs, webhooks, queues and breakers.
+//! Addresses of jobs, webhooks, queues, breakers, and of all tenants' channels.
 
 use http::StatusCode;
 
 use super::super::job_bulk::everywhere;
 use super::super::{
-    batches, breakers, figures, job_bulk, job_events, job_list, jobs, queue_purge, queues, webhooks,
+    batches, breakers, channels, figures, job_bulk, job_events, job_list, jobs, queue_purge,
+    queues, webhooks,
 };
 use crate::access::Right;
 use crate::table::Table;
@@ -125,6 +126,20 @@ pub(super) fn of_queues() -> Table {
         .says("Looks a queue over for damage, and mends it.")
         .post("/{queue}/purge", Platform, None, queue_purge::purge)
         .says("Removes jobs of a queue without a trace; what is due comes back.")
+}
+
+pub(super) fn of_all_channels() -> Table {
+    use Right::Platform;
+
+    Table::under("/api/v1")
+        .get("/channels", Platform, channels::of_platform)
+        .says("Lists the channels of all tenants in one state.")
+        .get(
+            "/refresh/statistics",
+            Platform,
+            figures::statistics_of_platform,
+        )
+        .says("Shows the channels of all tenants in figures.")
 }
 
 pub(super) fn of_breakers() -> Table {

@@ -3,16 +3,24 @@
 use http::{Method, StatusCode};
 
 use super::super::{
-    audit, auth, docs, invitations, me, metrics, people, probes, register, service_tokens, users,
+    audit, auth, dashboard, docs, invitations, me, metrics, people, probes, register,
+    service_tokens, users,
 };
 use crate::access::Right;
 use crate::table::Table;
 
 pub(super) fn of_everybody() -> Table {
     Table::default()
-        .open(Method::GET, "/", probes::home)
-        .says("Says what this is, and where to look.")
+        .open(Method::GET, "/", dashboard::home)
+        .says("Shows the dashboard to browsers, and says to programs where to look.")
+        .shows(StatusCode::OK, Some("text/html"))
         .shows(StatusCode::OK, Some("text/plain"))
+        .shows(StatusCode::NOT_MODIFIED, None)
+        .open(Method::GET, "/dashboard/{file}", dashboard::part)
+        .says("A file of the dashboard.")
+        .shows(StatusCode::OK, Some("text/javascript"))
+        .shows(StatusCode::OK, Some("text/css"))
+        .shows(StatusCode::NOT_MODIFIED, None)
         .open(Method::GET, "/livez", probes::livez)
         .says("Answers as long as the process runs.")
         .open(Method::GET, "/readyz", probes::readyz)

@@ -3,6 +3,7 @@
 mod progress;
 mod seed;
 mod summary;
+mod visitor;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use config::{LoadOptions, Loaded, Override, Settings};
+use secrecy::ExposeSecret as _;
 use simulator::{Latency, Running};
 use store::Store;
 use tempfile::TempDir;
@@ -88,7 +90,8 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
             return Err(error);
         }
     };
-    announce(&local, &dir, &fleet, seeding.elapsed());
+    let took = seeding.elapsed();
+    announce(&local, &dir, &fleet, took).await?;
     let show = Show {
         once: args.once,
         limit: Duration::from_secs(args.timeout),
@@ -217,7 +220,12 @@ async fn listen_somewhere(loaded: &Loaded) -> anyhow::Result<TcpListener> {
     }
 }
 
-fn announce(local: &Local, dir: &DataDir, fleet: &seed::Fleet, took: Duration) {
+async fn announce(
+    local: &Local,
+    dir: &DataDir,
+    fleet: &seed::Fleet,
+    took: Duration,
+) -> anyhow::Result<()> {
     let url = remote::url_of(local.address);
     say(format_args!(
         "{} channels of {} tenants, {} of them due, made in {:.1} s",
@@ -226,6 +234,14 @@ fn announce(local: &Local, dir: &DataDir, fleet: &seed::Fleet, took: Duration) {
         fleet.due(),
         took.as_secs_f64()
     ));
+    say(format_args!("the dashboard is at {url}/"));
+    if let Some(login) = visitor::register(local).await? {
+        say(format_args!(
+            "  log in as {} with the password {}",
+            login.email,
+            login.password.expose_secret()
+        ));
+    }
     say(format_args!("the API is up at {url}; a ready log-in:"));
     if let Some(token) = &local.admin_token_file {
         say(format_args!(
@@ -243,4 +259,5 @@ fn announce(local: &Local, dir: &DataDir, fleet: &seed::Fleet, took: Duration) {
         ));
     }
     say(format_args!("log: {}\n", dir.path().join(LOG).display()));
+    Ok(())
 }

@@ -77,6 +77,7 @@ fn announce(loaded: &Loaded, dir: &DataDir, local: &Local) {
         "tokenfleet {} is up at {url}",
         env!("CARGO_PKG_VERSION")
     ));
+    say(format_args!("  dashboard       {url}/"));
     say(format_args!("  data directory  {}", dir.path().display()));
     let shown = |key: &str, own: &str| {
         let set = loaded.effective.iter().find(|line| line.key == key);

@@ -100,6 +100,24 @@ fn a_demo_reads_no_database_of_the_environment() {
 }
 
 #[test]
+fn s5_9_the_demo_prints_a_log_in_that_works() {
+    let site = Site::new();
+    let home = site.path("home").to_string_lossy().into_owned();
+    let site = site.env("HOME", home);
+
+    let demo = site.start(&["demo", "--channels", "1"], "log: ");
+    let said = demo.said();
+    let (_, rest) = said.split_once("with the password ").expect("a log-in");
+    let password = rest.lines().next().expect("it ends its line");
+    let url = demo.url();
+    let login = ["login", "--server", &url, "--email", "demo@example.com"];
+    let ended = site.fed(&login, &format!("{password}\n"));
+
+    assert_eq!(ended.code, Some(0), "{} {}", ended.out, ended.err);
+    demo.stop();
+}
+
+#[test]
 fn an_unknown_fault_is_wrong_usage_and_the_right_ones_are_told() {
     let ended = Site::new().run(&["demo", "--fault", "bad_luck=0.2"]);
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use domain::{ChannelState, Clock as _, Name, ProviderName, TenantUid};
-use store::{Channel, ChannelFilter, CreateError, PageRequest, Store};
+use domain::{ChannelState, ChannelUid, Clock as _, Name, ProviderName, TenantUid};
+use store::{Channel, ChannelFilter, ChannelPatch, CreateError, PageRequest, Store};
 use testkit::{Database, TestClock};
 
 testkit::each_database!(
@@ -12,6 +12,7 @@ testkit::each_database!(
     a_large_import_is_stored_in_chunks,
     an_imported_channel_is_read_as_it_was_answered,
     lists_are_filtered_and_paged,
+    the_channels_of_all_tenants_in_a_state_are_listed_as_they_were_made,
     another_tenants_channel_is_not_found,
     a_nul_in_a_name_becomes_a_replacement_character,
     needing_refresh_finds_what_ends_soon_and_can_be_refreshed,
@@ -231,4 +232,35 @@ async fn a_batch_takes_what_is_due_or_ends_within_the_hour(database: Database) {
     let batch = store.due_for_batch(tenant.uid).await.unwrap();
 
     assert_eq!(names(&batch), ["soon", "due"]);
+}
+
+async fn the_channels_of_all_tenants_in_a_state_are_listed_as_they_were_made(database: Database) {
+    let clock = TestClock::start();
+    let store = database.store_at(&clock).await;
+    let mut paused = Vec::new();
+    for _ in 0..3 {
+        let tenant = testkit::tenant(&store).await;
+        let new = [1, 2].map(|hours| testkit::channel(tenant.uid, clock.now().plus(HOUR * hours)));
+        let channels = testkit::channels(&store, new.into()).await;
+        let patch = ChannelPatch {
+            paused: Some(true),
+            ..ChannelPatch::default()
+        };
+        store.patch_channel(channels[0].uid, patch).await.unwrap();
+        paused.push(channels[0].uid);
+    }
+    let page = async |after| {
+        let request = PageRequest { after, limit: 2 };
+        let page = store.channels_in_state(ChannelState::Paused, request);
+        let page = page.await.unwrap();
+        let uids: Vec<ChannelUid> = page.items.iter().map(|channel| channel.uid).collect();
+        (uids, page.next)
+    };
+
+    let first = page(None).await;
+    let second = page(first.1).await;
+
+    paused.sort_unstable();
+    assert_eq!(first, (paused[..2].to_vec(), Some(paused[1])));
+    assert_eq!(second, (paused[2..].to_vec(), None));
 }
