@@ -108,6 +108,25 @@ pub mod reason {
     pub const POISON: &str = "poison";
 }
 
+/// Why a provider could not be reached or did not answer, beside [`reason::UNREACHABLE`] and
+/// [`reason::NO_ANSWER`].
+pub mod silence {
+    /// Its name has no address, or nobody could be asked for it.
+    pub const DNS: &str = "dns";
+    /// Nobody listens at its address.
+    pub const CONNECTION_REFUSED: &str = "connection_refused";
+    /// The connection was broken off.
+    pub const CONNECTION_RESET: &str = "connection_reset";
+    /// No way leads to its address.
+    pub const NO_ROUTE: &str = "no_route";
+    /// No connection, or no answer, in the time that there was.
+    pub const TIMED_OUT: &str = "timed_out";
+    /// Its certificate is not accepted, or there is no common way to encrypt.
+    pub const TLS: &str = "tls";
+    /// It closed the connection before its answer was whole.
+    pub const CLOSED_EARLY: &str = "closed_early";
+}
+
 /// Who named the delay of a rate limit; the first that applies wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DelaySource {
@@ -192,6 +211,9 @@ pub struct Details {
     /// One of [`reason`], or absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// One of [`silence`]: why there was no connection or no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
     /// The provider's own code: a number or a word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_code: Option<String>,

@@ -24,7 +24,7 @@ pub use breaker::{
 pub use cause::chain;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use event::{EventKind, UnknownEvent};
-pub use failure::{DelaySource, Details, ErrorClass, Verdict, reason};
+pub use failure::{DelaySource, Details, ErrorClass, Verdict, reason, silence};
 pub use grant::{FreshTokens, Grant, GrantKind, Sealed};
 pub use ids::{
     ChannelUid, EndpointUid, Generation, InvalidName, Name, ProcessUid, ProviderName,

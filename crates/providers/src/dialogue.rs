@@ -90,6 +90,7 @@ impl Dialogue<'_> {
         };
         let details = Details {
             reason: reason.map(str::to_owned),
+            cause: None,
             provider_code: clean(&facts.code, CODE_MAX),
             provider_subcode: clean(&facts.subcode, CODE_MAX),
             provider_message: clean(&facts.message, MESSAGE_MAX),

@@ -3,6 +3,7 @@
 use domain::{Details, ProviderName, Verdict, reason};
 
 use crate::http::TooLarge;
+use crate::silence::cause_of;
 use crate::{EgressRefusal, NotPermitted};
 
 /// The cause of a failed request, stripped of its URL.
@@ -70,11 +71,11 @@ impl RefreshError {
     #[must_use]
     pub fn details(&self) -> Details {
         match self {
-            Self::NotSent { .. } => Details::because(reason::UNREACHABLE),
+            Self::NotSent { source, .. } => silent(reason::UNREACHABLE, source),
             Self::NoAnswer { source, .. } if source.is::<TooLarge>() => {
                 Details::because(reason::ANSWER_TOO_LARGE)
             }
-            Self::NoAnswer { .. } => Details::because(reason::NO_ANSWER),
+            Self::NoAnswer { source, .. } => silent(reason::NO_ANSWER, source),
             Self::NotPermitted(_) => Details::default(),
             Self::Refused(refusal) => refusal.details.clone(),
         }
@@ -127,6 +128,13 @@ impl Refusal {
 impl From<Refusal> for RefreshError {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(Box::new(refusal))
+    }
+}
+
+fn silent(reason: &str, source: &BoxError) -> Details {
+    Details {
+        cause: cause_of(source).map(str::to_owned),
+        ..Details::because(reason)
     }
 }
 

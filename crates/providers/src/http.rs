@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use url::{Host, Url, form_urlencoded};
 
 use crate::egress::Guarded;
+use crate::silence::TimeOver;
 use crate::{BoxError, EgressRefusal, SettingsError};
 
 /// Answers of token endpoints are a few hundred bytes; a list of pages some kilobytes.
@@ -138,7 +139,7 @@ impl Http {
             Ok(answer) => Ok(answer),
             Err(_) => timeout(LAST_LOOK, answer).await,
         };
-        found.unwrap_or_else(|_| Err(HttpError::NoAnswer("its time is over".into())))
+        found.unwrap_or_else(|_| Err(HttpError::NoAnswer(TimeOver.into())))
     }
 }
 

@@ -32,6 +32,7 @@ mod registry;
 mod service_token;
 mod settings;
 mod shape;
+mod silence;
 mod tiktok;
 mod tiktok_business;
 mod tiktok_legacy;

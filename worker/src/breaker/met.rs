@@ -79,6 +79,7 @@ pub(super) fn sample(answer: &Result<FreshTokens, RefreshError>) -> Option<Strin
             .provider_subcode
             .map(|code| format!("subcode {code}")),
         details.reason,
+        details.cause,
         details.shape.map(|shape| format!("body {shape}")),
         details.trace_id.map(|trace| format!("trace {trace}")),
     ];

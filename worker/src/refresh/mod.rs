@@ -279,15 +279,16 @@ async fn end_without_request(context: &Context, job: &Job, ending: Ending) -> Ou
 fn log(record: &AttemptRecord, provider: &ProviderName, channel: &str) {
     let details = &record.details;
     let (outcome, reason) = (record.outcome.as_str(), text(details.reason.as_ref()));
-    let (code, trace) = (
+    let (cause, code, trace) = (
+        text(details.cause.as_ref()),
         text(details.provider_code.as_ref()),
         text(details.trace_id.as_ref()),
     );
     let duration_ms = u64::try_from(record.duration.as_millis()).unwrap_or(u64::MAX);
     if record.ends_job {
-        tracing::info!(%provider, channel, outcome, reason, code, trace, duration_ms, "job ended");
+        tracing::info!(%provider, channel, outcome, reason, cause, code, trace, duration_ms, "job ended");
     } else {
-        tracing::debug!(%provider, channel, outcome, reason, code, trace, duration_ms, "job comes back");
+        tracing::debug!(%provider, channel, outcome, reason, cause, code, trace, duration_ms, "job comes back");
     }
 }
 

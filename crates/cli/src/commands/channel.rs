@@ -42,6 +42,7 @@ const ATTEMPTS: &[Column] = &[
     ("TRY", "attempt"),
     ("OUTCOME", "outcome"),
     ("REASON", "details.reason"),
+    ("CAUSE", "details.cause"),
     ("CODE", "details.provider_code"),
     ("MS", "duration_ms"),
 ];

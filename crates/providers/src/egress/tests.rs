@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::http::HttpError;
+use crate::silence::cause_of;
 
 const LIMITS: Limits = Limits {
     timeout: Duration::from_secs(5),
@@ -165,9 +166,13 @@ async fn the_checked_address_is_the_one_that_is_connected_to() {
 async fn a_name_without_an_address_is_only_unreachable() {
     let egress = Egress::resolving(LIMITS, false, Changing::of([])).unwrap();
 
-    let called = called(&egress, "http://nowhere.example/").await;
+    let request = Request::new(Method::GET, Url::parse("http://nowhere.example/").unwrap());
+    let called = egress.http().send(request).await;
 
-    assert_eq!(called, Err(None));
+    let Err(HttpError::NotSent(source)) = called else {
+        panic!("nobody could be called")
+    };
+    assert_eq!(cause_of(&source), Some(domain::silence::DNS));
 }
 
 #[tokio::test]

@@ -214,6 +214,10 @@ impl Failed {
     pub(crate) fn reason(&self) -> &str {
         self.details.reason.as_deref().unwrap_or("-")
     }
+
+    pub(crate) fn cause(&self) -> Option<&str> {
+        self.details.cause.as_deref()
+    }
 }
 
 /// The instant so many seconds after [`NOW`].

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use domain::{Grant, Verdict};
 use providers::{ProviderSettings, Providers, RefreshError, SettingsError};
 use secrecy::ExposeSecret as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::stub::{Reply, Stub, json, json_with};
 use crate::support::{APP_SECRET, Failed, Refresh, provider, settings};
@@ -30,7 +31,11 @@ async fn refreshed_at(stub: &Stub, timeout: Duration) -> Failed {
 
 #[tokio::test]
 async fn a_cut_or_missing_answer_may_have_reached_the_provider() {
-    for reply in [Reply::Cut, Reply::CutBody, Reply::Hang] {
+    for (reply, cause) in [
+        (Reply::Cut, "closed_early"),
+        (Reply::CutBody, "closed_early"),
+        (Reply::Hang, "timed_out"),
+    ] {
         let stub = Stub::start([reply.clone()]).await;
 
         let failed = refreshed_at(&stub, Duration::from_millis(500)).await;
@@ -38,6 +43,7 @@ async fn a_cut_or_missing_answer_may_have_reached_the_provider() {
         assert!(failed.error.may_have_reached_provider(), "{reply:?}");
         assert_eq!(failed.verdict, Verdict::Retry, "{reply:?}");
         assert_eq!(failed.reason(), "no_answer", "{reply:?}");
+        assert_eq!(failed.cause(), Some(cause), "{reply:?}");
         assert_eq!(stub.lines().len(), 1, "{reply:?}");
     }
 }
@@ -93,6 +99,29 @@ async fn a_refused_connection_sent_nothing() {
     assert!(matches!(failed.error, RefreshError::NotSent { .. }));
     assert_eq!(failed.verdict, Verdict::Retry);
     assert_eq!(failed.reason(), "unreachable");
+    assert_eq!(failed.cause(), Some("connection_refused"));
+}
+
+#[tokio::test]
+async fn a_server_without_tls_behind_https_is_unreachable_for_its_tls() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("one comes");
+        let said = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(said).await.expect("it listens");
+        // It stays open until the other side leaves.
+        drop(stream.read(&mut [0; 4096]).await);
+    });
+    let tiktok = provider("tiktok", settings(&format!("https://{address}")));
+
+    let failed = Refresh::of(&tiktok_grant()).fail(&*tiktok).await;
+
+    assert!(matches!(failed.error, RefreshError::NotSent { .. }));
+    assert_eq!(failed.reason(), "unreachable");
+    assert_eq!(failed.cause(), Some("tls"));
 }
 
 #[tokio::test]
