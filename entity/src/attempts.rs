@@ -31,6 +31,12 @@ pub struct Model {
     pub generation: Option<i64>,
     /// End of the channel's access token afterwards.
     pub new_expires_at: Option<i64>,
+    /// Of a refresh that brought new credentials: the provider's name. Set if the next two count.
+    pub provider: Option<String>,
+    /// When its channel was due.
+    pub due_at: Option<i64>,
+    /// End of the access token that it replaced, but not before the channel was imported.
+    pub old_expires_at: Option<i64>,
     /// JSON of `domain::Details`.
     pub details: String,
 }

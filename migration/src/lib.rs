@@ -19,6 +19,7 @@ mod m0013_webhooks;
 mod m0014_counter_deltas;
 mod m0015_misfire;
 mod m0016_one_entry_per_attempt;
+mod m0017_what_a_refresh_ended;
 
 use sea_orm_migration::prelude::{
     ColumnDef, DbErr, MigrationTrait, MigratorTrait, SchemaManager, async_trait,
@@ -66,6 +67,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0014_counter_deltas::Migration),
             Box::new(m0015_misfire::Migration),
             Box::new(m0016_one_entry_per_attempt::Migration),
+            Box::new(m0017_what_a_refresh_ended::Migration),
         ]
     }
 }

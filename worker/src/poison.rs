@@ -45,6 +45,7 @@ async fn record(store: &Store, job: &JobView) {
         ends_job: true,
         generation: None,
         new_expires_at: None,
+        replaced: None,
         details,
     };
     while let Err(error) = store.record(record.clone()).await {

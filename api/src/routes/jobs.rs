@@ -97,6 +97,7 @@ async fn write_down(app: &App, job: &Job) -> Result<(), Problem> {
         ends_job: true,
         generation: Some(channel.generation),
         new_expires_at: channel.access_expires_at,
+        replaced: None,
         details: Details::default(),
     };
     Ok(app.store.record(record).await?)

@@ -182,6 +182,7 @@ fn finish(lease: &Lease, context: &JobContext, ending: &Ending) -> (Finish, Outc
         ends_job: true,
         generation: None,
         new_expires_at: None,
+        replaced: Some(lease.replaced()),
         details,
     };
     let finish = Finish {

@@ -32,5 +32,7 @@ pub use ids::{
 };
 pub use misfire::{Misfire, UnknownMisfire};
 pub use policy::{Lifetime, Margin, Plan, Window, next_attempt_after_failure, rehandout_after};
-pub use refresh::{AttemptOutcome, AttemptRecord, JobTotals, RefreshResult, TokenExpirationInfo};
+pub use refresh::{
+    AttemptOutcome, AttemptRecord, JobTotals, RefreshResult, Replaced, TokenExpirationInfo,
+};
 pub use state::{ChannelState, UnknownState};

@@ -7,7 +7,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
-use crate::{ChannelUid, Details, ErrorClass, Generation, TenantUid, Timestamp, reason};
+use crate::{
+    ChannelUid, Details, ErrorClass, Generation, ProviderName, TenantUid, Timestamp, reason,
+};
 
 /// How one attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,8 +110,23 @@ pub struct AttemptRecord {
     pub generation: Option<Generation>,
     /// The end of the token that the channel has after it.
     pub new_expires_at: Option<Timestamp>,
+    /// What it put an end to, if it brought new credentials. `None` in records of versions that
+    /// did not know it.
+    pub replaced: Option<Replaced>,
     /// What is known beside.
     pub details: Details,
+}
+
+/// What new credentials put an end to: how fresh a fleet is kept is counted from it (S5.7).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// The kind of provider.
+    pub provider: ProviderName,
+    /// When the channel was due; `None` if it never was.
+    pub due_at: Option<Timestamp>,
+    /// The end of the access token before, or the import of the channel where the token had ended
+    /// before that. `None` if it is not known.
+    pub old_expires_at: Option<Timestamp>,
 }
 
 /// What a caller is told about a refresh (S2.1, S2.2).

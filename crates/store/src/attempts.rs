@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use std::time::Duration;
 
-use domain::{AttemptOutcome, AttemptRecord, ChannelUid, Generation, TenantUid, Timestamp};
+use domain::{
+    AttemptOutcome, AttemptRecord, ChannelUid, Generation, ProviderName, Replaced, TenantUid,
+    Timestamp,
+};
 use entity::attempts::Model;
 use sea_orm::{
     ConnectionTrait as _, DatabaseTransaction, FromQueryResult as _, QueryResult, Value,
@@ -18,7 +21,8 @@ use crate::{Page, PageRequest, Store, StoreError};
 const INSERT: &str = "
     INSERT INTO attempts (
         uid, tenant_uid, channel_uid, job_id, attempt, started_at, duration_ms,
-        outcome, ends_job, generation, new_expires_at, details
+        outcome, ends_job, generation, new_expires_at,
+        provider, due_at, old_expires_at, details
     ) VALUES {rows}
     ON CONFLICT DO NOTHING
     RETURNING uid";
@@ -149,7 +153,8 @@ fn uids(rows: &[QueryResult]) -> Result<Vec<Uuid>, StoreError> {
     rows.iter().map(|row| Ok(row.try_get("", "uid")?)).collect()
 }
 
-fn values(attempt: &AttemptRecord) -> [Value; 12] {
+fn values(attempt: &AttemptRecord) -> [Value; 15] {
+    let replaced = attempt.replaced.as_ref();
     [
         attempt.uid.into(),
         attempt.tenant.0.into(),
@@ -162,6 +167,9 @@ fn values(attempt: &AttemptRecord) -> [Value; 12] {
         attempt.ends_job.into(),
         attempt.generation.map(|generation| generation.0).into(),
         maybe_at(attempt.new_expires_at),
+        replaced.map(|it| it.provider.as_str()).into(),
+        maybe_at(replaced.and_then(|it| it.due_at)),
+        maybe_at(replaced.and_then(|it| it.old_expires_at)),
         json(&attempt.details).into(),
     ]
 }
@@ -186,6 +194,11 @@ fn record(row: &QueryResult) -> Result<AttemptRecord, StoreError> {
         ends_job: row.ends_job,
         generation: row.generation.map(Generation),
         new_expires_at: row.new_expires_at.map(Timestamp::from_millis),
+        replaced: row.provider.map(|provider| Replaced {
+            provider: ProviderName::from(provider),
+            due_at: row.due_at.map(Timestamp::from_millis),
+            old_expires_at: row.old_expires_at.map(Timestamp::from_millis),
+        }),
         details: serde_json::from_str(&row.details).map_err(|_| bad("details"))?,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{ChannelState, ChannelUid, Generation, ProcessUid, Sealed, Timestamp};
+use domain::{ChannelState, ChannelUid, Generation, ProcessUid, Replaced, Sealed, Timestamp};
 
 use crate::channel::sealed;
 use crate::intent::OpenIntent;
@@ -97,6 +97,21 @@ pub struct Lease {
     pub open_intent: Option<Intent>,
     /// Whether the tenant wants to be told of each refresh (`channel.refreshed`).
     pub tells_refreshes: bool,
+}
+
+impl Lease {
+    /// What new credentials under this lease put an end to.
+    #[must_use]
+    pub fn replaced(&self) -> Replaced {
+        let channel = &self.channel;
+        Replaced {
+            provider: channel.provider.clone(),
+            due_at: channel.refresh_due_at,
+            old_expires_at: channel
+                .access_expires_at
+                .map(|ends_at| ends_at.max(channel.created_at)),
+        }
+    }
 }
 
 impl Store {

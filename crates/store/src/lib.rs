@@ -15,7 +15,7 @@
 //! | tell tenants | [`Store::create_endpoint`], [`Store::dispatch_events`], [`Store::take_endpoints`], [`Store::due_deliveries`], [`Store::settle_delivery`], [`Store::replay`] |
 //! | change the master key | [`Store::activate_key`], [`Store::sealed_by_others`], [`Store::store_rewrapped`], [`Store::retire_key`] |
 //! | hand out tokens | [`Store::held`], [`Store::held_named`] |
-//! | tell about it | [`Store::job_result`], [`Store::attempts_of_channel`], [`Store::statistics`] |
+//! | tell about it | [`Store::job_result`], [`Store::attempts_of_channel`], [`Store::statistics`], [`Store::freshness`], [`Store::forecast`] |
 
 mod attempts;
 mod audit;
@@ -34,6 +34,8 @@ mod expiring;
 mod finish;
 mod fleet;
 mod flush;
+mod forecast;
+mod freshness;
 mod held;
 mod import;
 mod intent;
@@ -73,6 +75,8 @@ pub use escrow::{DamagedEscrow, Escrow, Restored};
 pub use expiring::ExpiryWalk;
 pub use finish::{Change, Failure, Finish, Finished};
 pub use fleet::{Process, ProcessInfo};
+pub use forecast::{CallsByHour, EndingGrant, Forecast};
+pub use freshness::{Freshness, FreshnessFigures, Lags};
 pub use held::Held;
 pub use import::NewChannel;
 pub use intent::Intent;

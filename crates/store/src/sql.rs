@@ -8,6 +8,7 @@
 //! | `{lock}` | lock the rows that are read until the transaction ends |
 //! | `{lock_free}` | the same, leaving out rows that somebody else has locked |
 //! | `{share}` | keep others from changing the rows until the transaction ends |
+//! | `{greatest}` | the name of the function that gives the largest of its arguments |
 //! | `{uid_text}` | the uid of a channel as 32 hex digits |
 //! | `{fingerprint_text}` | the fingerprint of a channel as 32 hex digits |
 //! | `{channel}` | the columns of a channel without its envelope |
@@ -132,6 +133,10 @@ impl Sql {
             Dialect::Sqlite => ("", "", ""),
             Dialect::Postgres => ("FOR UPDATE", "FOR UPDATE SKIP LOCKED", "FOR SHARE"),
         };
+        let greatest = match self.dialect {
+            Dialect::Sqlite => "MAX",
+            Dialect::Postgres => "GREATEST",
+        };
         let (uid_text, fingerprint_text) = match self.dialect {
             Dialect::Sqlite => (
                 "lower(hex(channels.uid))",
@@ -147,6 +152,7 @@ impl Sql {
             .replace("{lock}", lock)
             .replace("{lock_free}", lock_free)
             .replace("{share}", share)
+            .replace("{greatest}", greatest)
             .replace("{uid_text}", uid_text)
             .replace("{fingerprint_text}", fingerprint_text)
             .replace("{channel}", &CHANNEL_COLUMNS)

@@ -126,6 +126,7 @@ pub fn attempt(channel: &Channel, job_id: &str) -> AttemptRecord {
         ends_job: true,
         generation: None,
         new_expires_at: None,
+        replaced: None,
         details: Details::default(),
     }
 }
@@ -138,6 +139,9 @@ pub fn finish(lease: &Lease, job_id: &str, change: Change) -> Finish {
         tells_refreshes: lease.tells_refreshes,
         generation: lease.channel.generation,
         change,
-        attempt: attempt(&lease.channel, job_id),
+        attempt: AttemptRecord {
+            replaced: Some(lease.replaced()),
+            ..attempt(&lease.channel, job_id)
+        },
     }
 }

@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use domain::{AttemptRecord, ChannelState, Details, Generation, Grant, Timestamp, Verdict, reason};
+use domain::{
+    AttemptOutcome, AttemptRecord, ChannelState, Details, Generation, Grant, Timestamp, Verdict,
+    reason,
+};
 use providers::{Call, Provider, Rotation};
 use queue::{JobContext, Outcome};
 use store::{Escrow, Finish, Finished, Lease};
@@ -316,6 +319,7 @@ impl Attempt {
             ends_job: told.ends_job,
             generation: Some(told.generation),
             new_expires_at: told.expires_at,
+            replaced: (told.outcome == AttemptOutcome::Refreshed).then(|| self.lease.replaced()),
             details: told.details,
         }
     }

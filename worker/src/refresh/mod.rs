@@ -269,6 +269,7 @@ async fn end_without_request(context: &Context, job: &Job, ending: Ending) -> Ou
         ends_job: true,
         generation: Some(ending.generation),
         new_expires_at: ending.expires_at,
+        replaced: None,
         details: ending.details,
     };
     log(&record, job.calls.provider(), "");

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
-use domain::{AttemptOutcome, AttemptRecord, ChannelState, Sealed, Timestamp};
+use domain::{AttemptOutcome, AttemptRecord, ChannelState, Replaced, Sealed, Timestamp};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, QueryResult};
 use uuid::Uuid;
 
@@ -20,7 +20,8 @@ const OUTCOMES: &str = "
     WITH v (
         uid, epoch, generation, envelope, key_id, fingerprint, has_refresh_material,
         access_expires_at, refresh_expires_at, refresh_due_at, external_id, reason,
-        attempt_uid, tenant_uid, job_id, attempt, started_at, duration_ms, details
+        attempt_uid, tenant_uid, job_id, attempt, started_at, duration_ms,
+        provider, due_at, old_expires_at, details
     ) AS (VALUES {rows})";
 
 /// O(rows) on the key and the indexes of due times and expiries. Like
@@ -48,10 +49,12 @@ const RECORD: &str = "
     , ended (uid, tenant_uid) AS (
         INSERT INTO attempts (
             uid, tenant_uid, channel_uid, job_id, attempt, started_at, duration_ms,
-            outcome, ends_job, generation, new_expires_at, details
+            outcome, ends_job, generation, new_expires_at,
+            provider, due_at, old_expires_at, details
         )
         SELECT v.attempt_uid, v.tenant_uid, v.uid, v.job_id, v.attempt, v.started_at,
-            v.duration_ms, 'refreshed', TRUE, v.generation + 1, v.access_expires_at, v.details
+            v.duration_ms, 'refreshed', TRUE, v.generation + 1, v.access_expires_at,
+            v.provider, v.due_at, v.old_expires_at, v.details
         FROM v JOIN stored ON stored.uid = v.uid
         ORDER BY v.job_id
         ON CONFLICT DO NOTHING
@@ -62,10 +65,12 @@ const RECORD: &str = "
     ), again AS (
         INSERT INTO attempts (
             uid, tenant_uid, channel_uid, job_id, attempt, started_at, duration_ms,
-            outcome, ends_job, generation, new_expires_at, details
+            outcome, ends_job, generation, new_expires_at,
+            provider, due_at, old_expires_at, details
         )
         SELECT v.attempt_uid, v.tenant_uid, v.uid, v.job_id, v.attempt, v.started_at,
-            v.duration_ms, 'refreshed', FALSE, v.generation + 1, v.access_expires_at, v.details
+            v.duration_ms, 'refreshed', FALSE, v.generation + 1, v.access_expires_at,
+            v.provider, v.due_at, v.old_expires_at, v.details
         FROM v JOIN stored ON stored.uid = v.uid
         WHERE (SELECT COUNT(*) FROM ended) < (SELECT COUNT(*) FROM stored)
             AND v.attempt_uid NOT IN (SELECT uid FROM ended)
@@ -212,6 +217,10 @@ fn columns(finishes: &[&Finish]) -> Columns {
     let time = |of: fn(&Facts) -> Option<Timestamp>| {
         Column::Int(all().map(|part| instant(of(part.facts))).collect())
     };
+    let ended = |of: fn(&Replaced) -> Option<Timestamp>| {
+        let ended = all().map(|part| instant(replaced(part).and_then(of)));
+        Column::Int(ended.collect())
+    };
     let text = |of: fn(&Parts<'_>) -> Option<String>| Column::Text(all().map(of).collect());
     let blob =
         |of: fn(&Sealed) -> Vec<u8>| Column::Blob(all().map(|part| of(part.sealed)).collect());
@@ -237,6 +246,9 @@ fn columns(finishes: &[&Finish]) -> Columns {
         int(|part| i64::from(part.finish.attempt.attempt)),
         int(|part| part.finish.attempt.started_at.as_millis()),
         int(|part| attempts::millis(part.finish.attempt.duration)),
+        text(|part| Some(replaced(part)?.provider.to_string())),
+        ended(|replaced| replaced.due_at),
+        ended(|replaced| replaced.old_expires_at),
         text(|part| Some(json(&part.finish.attempt.details))),
     ])
 }
@@ -246,6 +258,10 @@ struct Parts<'a> {
     finish: &'a Finish,
     sealed: &'a Sealed,
     facts: &'a Facts,
+}
+
+fn replaced<'f>(part: &Parts<'f>) -> Option<&'f Replaced> {
+    part.finish.attempt.replaced.as_ref()
 }
 
 fn parts(finish: &Finish) -> Option<Parts<'_>> {

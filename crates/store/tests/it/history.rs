@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{
     AttemptOutcome, AttemptRecord, Clock as _, Details, ErrorClass, Generation, JobTotals,
-    RefreshResult, Timestamp,
+    RefreshResult, Replaced, Timestamp,
 };
 use store::{BatchItem, Channel, PageRequest, Pruned, Retention, Store};
 use testkit::{Database, TestClock};
@@ -57,6 +57,11 @@ async fn a_record_is_read_as_it_was_written(database: Database) {
         started_at: clock.now(),
         generation: Some(Generation(1)),
         new_expires_at: Some(clock.now()),
+        replaced: Some(Replaced {
+            provider: channel.provider.clone(),
+            due_at: Some(Timestamp::from_millis(1)),
+            old_expires_at: Some(Timestamp::from_millis(2)),
+        }),
         details: Details {
             provider_code: Some("613".to_owned()),
             http_status: Some(429),

@@ -15,6 +15,7 @@ mod history;
 mod keys;
 mod lease;
 mod model;
+mod outlook;
 mod people;
 mod plans;
 mod schedules;
