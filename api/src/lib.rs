@@ -23,6 +23,7 @@ mod health;
 mod limits;
 mod openapi;
 mod origin;
+mod outlook;
 mod problem;
 mod proxies;
 mod purge;
@@ -55,6 +56,7 @@ use vault::Vault;
 
 use crate::accounts::Standings;
 use crate::census::Census;
+use crate::outlook::Outlook;
 use crate::reads::Reads;
 use crate::server::Server;
 use crate::tenancy::Tenancy;
@@ -174,6 +176,7 @@ pub(crate) struct Shared {
     pub(crate) deps: Deps,
     census: Census,
     flights: Flights,
+    outlook: Outlook,
     reads: Reads,
     pub(crate) stopping: CancellationToken,
     standings: Standings,
@@ -187,6 +190,7 @@ impl App {
             deps,
             census: Census::default(),
             flights: Flights::default(),
+            outlook: Outlook::default(),
             reads: Reads::default(),
             stopping,
             standings: Standings::default(),
@@ -219,6 +223,11 @@ impl App {
     /// The refreshes that readers of tokens wait for.
     pub(crate) fn flights(&self) -> &Flights {
         &self.0.flights
+    }
+
+    /// How fresh the fleet is and what comes, as it was found out lately.
+    pub(crate) fn outlook(&self) -> &Outlook {
+        &self.0.outlook
     }
 
     /// What the database said lately of those who ask; to be forgotten by who changes it.

@@ -23,6 +23,15 @@ pub(crate) const BATCH_MAX: usize = 1000;
 /// Longest delay of "refresh later" and largest window of S2.3, in minutes: a year.
 pub(crate) const MINUTES_MAX: i64 = 525_600;
 
+/// Largest window of the freshness figures, in hours.
+pub(crate) const HOURS_MAX: i64 = 24;
+
+/// Longest margin of a token that counts as valid, in minutes: a day.
+pub(crate) const MARGIN_MAX_MINUTES: i64 = 1440;
+
+/// How far a forecast looks ahead at most, in days.
+pub(crate) const DAYS_MAX: i64 = 90;
+
 /// How long a token that is asked for must live when the caller does not say, in seconds.
 pub(crate) const MIN_TTL_DEFAULT_SECS: i64 = 60;
 

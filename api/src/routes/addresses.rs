@@ -24,4 +24,5 @@ pub(crate) fn table() -> Table {
         .and(operation::of_queues())
         .and(operation::of_breakers())
         .and(operation::of_all_channels())
+        .and(operation::of_stats())
 }

@@ -35,6 +35,7 @@ mod refresh;
 mod register;
 mod schedules;
 mod service_tokens;
+mod stats;
 mod tenants;
 mod tokens;
 mod users;

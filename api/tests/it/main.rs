@@ -30,6 +30,7 @@ mod refresh;
 mod rights;
 mod schedules;
 mod service_tokens;
+mod stats;
 mod stub_worker;
 mod tenants;
 mod tokens;

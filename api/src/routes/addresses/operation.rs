@@ -5,7 +5,7 @@ use http::StatusCode;
 use super::super::job_bulk::everywhere;
 use super::super::{
     batches, breakers, channels, figures, job_bulk, job_events, job_list, jobs, queue_purge,
-    queues, webhooks,
+    queues, stats, webhooks,
 };
 use crate::access::Right;
 use crate::table::Table;
@@ -151,4 +151,24 @@ pub(super) fn of_breakers() -> Table {
         .says("Lists the apps that the fleet calls, and which of them it leaves alone.")
         .delete("/{fingerprint}", Platform, RESET, breakers::reset)
         .says("Forgets what is known of an app: its breaker closes at once.")
+}
+
+pub(super) fn of_stats() -> Table {
+    use Right::{Platform, ReadChannels};
+    const FRESHNESS_OF_TENANT: &str = "/tenants/{tenant}/stats/freshness";
+    const FORECAST_OF_TENANT: &str = "/tenants/{tenant}/stats/forecast";
+
+    Table::under("/api/v1")
+        .get(
+            FRESHNESS_OF_TENANT,
+            ReadChannels,
+            stats::freshness_of_tenant,
+        )
+        .says("Shows how fresh a tenant's channels are, and how late they were refreshed.")
+        .get("/stats/freshness", Platform, stats::freshness_of_platform)
+        .says("Shows how fresh the channels of all tenants are, the worst 50 tenants by name.")
+        .get(FORECAST_OF_TENANT, ReadChannels, stats::forecast_of_tenant)
+        .says("Shows the refreshes of the next 24 hours, and the grants that need a person soon.")
+        .get("/stats/forecast", Platform, stats::forecast_of_platform)
+        .says("Shows what comes for the channels of all tenants.")
 }
