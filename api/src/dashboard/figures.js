@@ -7,7 +7,7 @@ const HOURS = 24;
 /** Shares of valid channels below which somebody should look, and hurry. */
 const LOOK_BELOW = 1;
 const HURRY_BELOW = 0.95;
-/** Tenants that the table names: those in the worst state. */
+/** Tenants that the table names. */
 const TENANTS = 20;
 
 /** The line of big figures. What nobody knows is a dash, and calm. */
@@ -149,11 +149,10 @@ function limits({ limits: { at_once, rate }, limited_tenants }) {
   return parts.filter(Boolean).join(", ") || "–";
 }
 
-/** The tenants in the worst state first; a link shows one alone. */
+/** The tenants with the lowest share of valid channels; a link shows one alone. */
 export function drawTenants(freshness) {
   draw(at("tenants"), freshness?.by_tenant, (tenants = []) => {
-    const worst = [...tenants].sort((a, b) => b.dead_now - a.dead_now || (a.valid_share ?? 1) - (b.valid_share ?? 1));
-    const rows = worst.slice(0, TENANTS).map((it) => [
+    const rows = tenants.slice(0, TENANTS).map((it) => [
       el("a", { href: `#${new URLSearchParams({ tenant: it.tenant_id })}` }, it.tenant_id), number(it.channels), number(it.valid),
       share(it.valid_share), it.dead_now > 0 ? mark("bad", number(it.dead_now)) : "0", number(Math.round(it.dead_minutes)), span(it.lag_ms.p99),
     ]);

@@ -135,7 +135,8 @@ function paint() {
   drawJobs(data("jobs"), statistics, freshness);
   drawProviders(freshness);
   drawForecast(data("forecast")?.calls);
-  draw(at("ending"), [tenant, data("forecast")?.need_person], ([, need]) => (need ? endingSoon(need, !tenant) : "–"));
+  const { total, items } = data("forecast")?.need_person ?? {};
+  draw(at("ending"), [tenant, total, items], () => (items ? endingSoon({ total, items }, !tenant, rights(me), leave) : "–"));
   paintStuck(data("reauth"), data("errors"), statistics?.by_state);
   if (me.platform_admin) {
     drawBreakers(data("breakers"));
@@ -153,7 +154,7 @@ function paint() {
 function paintStuck(reauth, errors, states) {
   const channels = [...(errors?.items ?? []), ...(reauth?.items ?? [])];
   const total = states && states.needs_reauth + states.error;
-  drawStuck({ channels, total, several: !tenant }, rights(me), (error) => showDoor(error.message));
+  drawStuck({ channels, total, several: !tenant }, rights(me), leave);
   document.title = total > 0 ? `(${total}) ${NAME}` : NAME;
 }
 
@@ -203,6 +204,8 @@ function write(text, mood) {
   banner.textContent = text;
   banner.className = text ? mood : "";
 }
+
+const leave = (error) => showDoor(error.message);
 
 function showDoor(message) {
   scope.abort();

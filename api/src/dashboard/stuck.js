@@ -6,7 +6,7 @@ import { canBeLinked, codes, meaning } from "./words.js";
 
 const ATTEMPTS = 20;
 /** So many are shown until somebody asks for more; the style sheet has the same number. */
-const FEW = 8;
+const FEW = 5;
 /** Seconds that the API waits for the end of a refresh. */
 const WAIT = 20;
 
@@ -45,22 +45,7 @@ function row(several, may, onEnd) {
   const history = el("div", { class: "wide", hidden: true });
   const node = el("li", {}, el("h3", {}, state, " ", name), help, facts, why, code, told, history);
 
-  const act = (label, work) => {
-    const button = el("button", { type: "button" }, label);
-    button.addEventListener("click", async () => {
-      button.disabled = true;
-      try {
-        told.replaceChildren(await work(channel));
-      } catch (error) {
-        if (error instanceof LoggedOut) onEnd(error);
-        else told.replaceChildren(mark("bad", error.message));
-      } finally {
-        button.disabled = false;
-      }
-    });
-    return button;
-  };
-
+  const act = (label, work) => acting(label, told, () => work(channel), onEnd);
   const showHistory = async () => {
     try {
       history.replaceChildren(timeline(await attemptsOf(channel)));
@@ -96,6 +81,23 @@ function row(several, may, onEnd) {
     if (!history.hidden) showHistory();
   };
   return node;
+}
+
+/** A button whose work tells in `told` what came of it. */
+function acting(label, told, work, onEnd) {
+  const button = el("button", { type: "button" }, label);
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      told.replaceChildren(await work());
+    } catch (error) {
+      if (error instanceof LoggedOut) onEnd(error);
+      else told.replaceChildren(mark("bad", error.message));
+    } finally {
+      button.disabled = false;
+    }
+  });
+  return button;
 }
 
 function linking(channel, may, act) {
@@ -144,12 +146,15 @@ function timeline({ items }) {
   return table("What was tried", ["When", "Outcome", "Reason", "Provider's code", "Trace id", "Took"], rows, "Nothing was tried yet.");
 }
 
-/** The grants that end soon, in the order of their ends. */
-export function endingSoon({ total, items }, several) {
+/** The grants that end soon, in the order of their ends; a link can be sent before they do. */
+export function endingSoon({ total, items }, several, may, onEnd) {
+  const told = el("div", { role: "status" });
+  const link = (it) => acting("Connect link", told, () => linkFor(it.tenant_id, it.provider, it.channel_id), onEnd);
   const rows = items.map((it) => [
     moment(it.ends_at), it.display_name, it.provider, ...(several ? [it.tenant_id] : []), el("code", {}, it.channel_id),
+    may.connect && canBeLinked(it.provider) ? link(it) : "",
   ]);
-  const headings = ["Ends", "Channel", "Provider", ...(several ? ["Tenant"] : []), "Id"];
+  const headings = ["Ends", "Channel", "Provider", ...(several ? ["Tenant"] : []), "Id", "What helps"];
   const more = total > items.length && el("p", { class: "dim" }, `and ${number(total - items.length)} more`);
-  return [table("Grants that end", headings, rows, "Nobody: no grant ends."), more].filter(Boolean);
+  return [table("Grants that end", headings, rows, "Nobody: no grant ends."), more, told].filter(Boolean);
 }

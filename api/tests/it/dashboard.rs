@@ -65,11 +65,7 @@ fn s5_9_the_dashboard_calls_addresses_that_exist() {
     let known: BTreeSet<String> = addresses
         .map(|it| format!("{} {}", it.method, it.path))
         .collect();
-    // Where S5.7 and S5.8 have no address yet, the page shows a dash.
-    let unknown: Vec<&&str> = called
-        .iter()
-        .filter(|it| !known.contains(**it) && !it.contains("/stats/"))
-        .collect();
+    let unknown: Vec<&&str> = called.iter().filter(|it| !known.contains(**it)).collect();
     assert_eq!(unknown, Vec::<&&str>::new());
     assert!(called.contains("POST /api/auth/refresh"), "{called:?}");
     assert!(called.len() > 15, "{called:?}");
@@ -81,6 +77,24 @@ fn s5_9_the_dashboard_calls_addresses_that_exist() {
         fetches, 1,
         "calls that do not go through `call` are not checked here"
     );
+}
+
+#[test]
+fn the_dashboard_has_words_for_every_reason() {
+    let failure = include_str!("../../../crates/domain/src/failure.rs");
+    let (_, reasons) = failure.split_once("pub mod reason {").unwrap();
+    let (reasons, _) = reasons.split_once("\n}").unwrap();
+    let words = include_str!("../../src/dashboard/words.js");
+
+    let wordless: Vec<&str> = reasons
+        .lines()
+        .filter(|line| line.contains("pub const"))
+        .flat_map(quoted)
+        .filter(|reason| !words.contains(&format!("\n  {reason}: \"")))
+        .collect();
+
+    assert_eq!(wordless, Vec::<&str>::new(), "add sentences to words.js");
+    assert!(reasons.matches("pub const").count() > 20);
 }
 
 #[test]
