@@ -5,6 +5,7 @@
 mod channels;
 mod jobs;
 mod people;
+mod stats;
 mod tenants;
 mod tokens;
 
@@ -21,6 +22,10 @@ pub use jobs::{
     Accepted, Batch, Job, JobApi, JobFilter, JobStatus, Later, Refreshed, RefreshedMany,
 };
 pub use people::{Invitation, Member, NewInvitation, NewServiceToken, Person, ServiceToken};
+pub use stats::{
+    EndingGrant, Forecast, ForecastCalls, Freshness, FreshnessFigures, FreshnessSpan, Lag,
+    NeedPerson, PlatformFreshness, ProviderCalls, TenantFreshness,
+};
 pub use tenants::{NewTenant, Schedule, Statistics, Tenant, TenantApi};
 pub use tokens::{Report, Token};
 

@@ -38,10 +38,12 @@ mod session;
 mod token_source;
 
 pub use api::{
-    Accepted, Attempt, Batch, Channel, ChannelApi, ChannelFilter, ChannelPatch, Invitation, Job,
-    JobApi, JobFilter, JobStatus, LastError, Later, Member, NewChannel, NewInvitation,
-    NewServiceToken, NewTenant, Page, Paging, Person, Refreshed, RefreshedMany, Report, Schedule,
-    ServiceToken, Statistics, Tenant, TenantApi, Token,
+    Accepted, Attempt, Batch, Channel, ChannelApi, ChannelFilter, ChannelPatch, EndingGrant,
+    Forecast, ForecastCalls, Freshness, FreshnessFigures, FreshnessSpan, Invitation, Job, JobApi,
+    JobFilter, JobStatus, Lag, LastError, Later, Member, NeedPerson, NewChannel, NewInvitation,
+    NewServiceToken, NewTenant, Page, Paging, Person, PlatformFreshness, ProviderCalls, Refreshed,
+    RefreshedMany, Report, Schedule, ServiceToken, Statistics, Tenant, TenantApi, TenantFreshness,
+    Token,
 };
 pub use bearer::{Bearer, FixedToken};
 pub use call::Call;

@@ -209,6 +209,8 @@ fn held_until(row: &Row, epoch: i64, under: Option<i64>, now: Timestamp) -> Opti
 
 #[cfg(test)]
 mod tests {
+    use domain::{ProviderName, Replaced};
+
     use super::*;
 
     fn escrow() -> Escrow {
@@ -229,7 +231,12 @@ mod tests {
 
     #[test]
     fn an_answer_survives_its_own_text() {
-        let escrow = escrow();
+        let mut escrow = escrow();
+        escrow.attempt.replaced = Some(Replaced {
+            provider: ProviderName::from_static("tiktok"),
+            due_at: None,
+            old_expires_at: Some(escrow.attempt.started_at),
+        });
 
         let read = Escrow::parse(&escrow.to_text()).expect("our own text");
 

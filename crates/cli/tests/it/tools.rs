@@ -263,6 +263,7 @@ fn tenants_channels_schedules_jobs_and_figures_are_commands() {
     let figures = site.json(&["stats", "acme"]);
     assert_eq!(figures["refresh"]["total_channels"], json!(1));
     assert_eq!(figures["jobs"]["jobs_cancelled"], json!(1));
+    shows_figures(&site);
     assert!(site.ok(&["channel", "list", "acme"]).contains("facturas"));
     site.ok(&["channel", "delete", "acme", "facturas", "--yes"]);
     site.ok(&["tenant", "delete", "acme", "--yes"]);
@@ -271,6 +272,36 @@ fn tenants_channels_schedules_jobs_and_figures_are_commands() {
     assert!(names.iter().all(|it| it["id"] == "platform"), "{left}");
     up.stop();
     simulator.stop();
+}
+
+/// Freshness and forecast, also of a tenant that is called like one of them.
+fn shows_figures(site: &Site) {
+    let fresh = site.json(&["stats", "freshness", "acme", "--hours", "1"]);
+    let table = site.ok(&["stats", "freshness", "--margin-minutes", "60"]);
+    let forecast = site.json(&["stats", "forecast", "--days", "30"]);
+    let of_acme = site.ok(&["stats", "forecast", "acme"]);
+    site.ok(&["tenant", "create", "freshness"]);
+
+    assert_eq!(
+        (&fresh["hours"], &fresh["all"]["valid"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(
+        site.json(&["stats", "acme", "freshness", "--hours", "1"]),
+        fresh
+    );
+    for told in ["PROVIDER", "facturify", "TENANT", "acme", "100.00"] {
+        assert!(table.contains(told), "{table}");
+    }
+    assert_eq!(forecast["need_person"]["days"], json!(30));
+    assert!(of_acme.contains("facturify"), "{of_acme}");
+    let named = site.ok(&["stats", "--", "freshness"]);
+    assert!(named.contains("refresh.total_channels"), "{named}");
+    let both = site.refusal(&["stats", "acme", "forecast", "freshness"]);
+    assert!(both.contains("name one tenant"), "{both}");
+    let too_far = site.refusal(&["stats", "forecast", "--days", "91"]);
+    assert!(too_far.contains("days"), "{too_far}");
+    site.ok(&["tenant", "delete", "freshness", "--yes"]);
 }
 
 #[test]

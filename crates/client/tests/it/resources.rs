@@ -1,8 +1,8 @@
 //! Every typed call, against the shapes that the API really gives.
 
 use client::{
-    Call, ChannelFilter, ChannelPatch, Client, JobFilter, JobStatus, NewChannel, NewInvitation,
-    NewServiceToken, NewTenant, Paging, Refreshed, RefreshedMany, Report,
+    Call, ChannelFilter, ChannelPatch, Client, FreshnessSpan, JobFilter, JobStatus, NewChannel,
+    NewInvitation, NewServiceToken, NewTenant, Paging, Refreshed, RefreshedMany, Report,
 };
 use domain::{ChannelState, Misfire, Role, Scope};
 use reqwest::Method;
@@ -15,6 +15,7 @@ use crate::world::{Setup, World};
 testkit::each_database!(
     tenants_and_schedules_are_typed,
     channels_tokens_and_reports_are_typed,
+    freshness_and_forecast_are_typed,
     refreshes_jobs_and_batches_are_typed,
     people_and_service_tokens_are_typed,
     a_stream_of_events_is_read_to_its_end,
@@ -134,6 +135,39 @@ async fn channels_tokens_and_reports_are_typed(database: Database) {
     );
     channel.delete().await.unwrap();
     assert_eq!(acme.statistics().await.unwrap().total_channels, 0);
+}
+
+async fn freshness_and_forecast_are_typed(database: Database) {
+    let world = World::with(database, real_time()).await;
+    let client = with_acme(&world).await;
+    import(&client, "shop").await;
+    let acme = client.tenant("acme");
+    let span = FreshnessSpan {
+        hours: Some(2),
+        margin_minutes: Some(0),
+    };
+
+    let of_acme = acme.freshness(span).await.unwrap();
+    let of_all = client.freshness(span).await.unwrap();
+    let comes = acme.forecast(Some(90)).await.unwrap();
+    let comes_to_all = client.forecast(None).await.unwrap();
+
+    assert_eq!((of_acme.hours, of_acme.margin_minutes), (2, 0));
+    assert_eq!(
+        (of_acme.all.channels, of_acme.all.valid_share),
+        (1, Some(1.0))
+    );
+    assert_eq!((of_all.tenants, &of_all.whole), (1, &of_acme));
+    assert_eq!(of_all.by_tenant[0].tenant_id, "acme");
+    assert_eq!(of_all.by_tenant[0].figures, of_acme.all);
+    assert_eq!(of_acme.all.lag_ms.max, None);
+    assert_eq!(comes.need_person.days, 90);
+    let calls = &comes.calls.by_provider["tiktok"];
+    assert_eq!((calls.total, calls.by_hour.iter().sum::<u64>()), (1, 1));
+    assert_eq!(
+        (comes_to_all.calls, comes_to_all.need_person.days),
+        (comes.calls, 7)
+    );
 }
 
 async fn refreshes_jobs_and_batches_are_typed(database: Database) {

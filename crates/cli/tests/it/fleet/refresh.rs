@@ -7,14 +7,14 @@ use testkit::Database;
 
 use super::server::{at, channel_path, members};
 use super::world::{Import, import};
-use super::{World, until};
+use super::{Server, World, until};
 
 testkit::each_database!(
     s2_1_refresh_now_answers_with_the_result_of_the_job,
     s2_2_a_batch_answers_for_every_id_once,
     s2_3_channels_that_need_a_refresh_are_listed_by_window,
     s2_4_a_refresh_for_later_waits_until_then,
-    s2_7_and_s2_8_the_figures_add_up,
+    s2_7_s2_8_s5_7_and_s5_8_the_figures_add_up,
 );
 
 /// The token of a system user that never ends.
@@ -253,7 +253,7 @@ async fn s2_4_a_refresh_for_later_waits_until_then(database: Database) {
     up.stop();
 }
 
-async fn s2_7_and_s2_8_the_figures_add_up(database: Database) {
+async fn s2_7_s2_8_s5_7_and_s5_8_the_figures_add_up(database: Database) {
     let world = World::on(database).await;
     let (up, server) = world.up().await;
     let due = world
@@ -318,5 +318,24 @@ async fn s2_7_and_s2_8_the_figures_add_up(database: Database) {
         })
     );
     at(&next_expiry);
+    fresh_as_figured(&server).await;
     up.stop();
+}
+
+/// What the workers did is told, and what they will do.
+async fn fresh_as_figured(server: &Server) {
+    let stats = async |what: &str| {
+        let path = format!("/api/v1/tenants/acme/stats/{what}");
+        server.get(&path).await.of(200)
+    };
+    let all = &stats("freshness").await["all"];
+    let forecast = stats("forecast").await;
+
+    let figures = ["channels", "valid", "dead_now", "refreshed"].map(|it| all[it].as_u64());
+    assert_eq!(figures, [7, 6, 1, 6].map(Some), "{all}");
+    assert!(all["lag_ms"]["max"].is_u64(), "{all}");
+    let calls = &forecast["calls"]["by_provider"];
+    assert_eq!(calls["facebook"]["total"], 1, "{calls}");
+    assert!(calls["tiktok"]["total"].as_u64() >= Some(5), "{calls}");
+    assert_eq!(forecast["need_person"]["waiting_now"], 1);
 }
