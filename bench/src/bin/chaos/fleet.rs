@@ -40,6 +40,8 @@ pub(crate) struct Fleet {
     pub(crate) base: Base,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) keys: SecretString,
+    /// Of each worker and provider.
+    concurrency: u16,
     /// Where the API answers.
     pub(crate) api: String,
     pub(crate) dir: TempDir,
@@ -76,6 +78,7 @@ impl Fleet {
             base,
             dispatcher,
             keys: KeyRing::generate("chaos"),
+            concurrency: shape.concurrency,
             api: format!("127.0.0.1:{}", free_port()?),
             dir,
         };
@@ -143,6 +146,7 @@ impl Fleet {
         let provider = format!("http://127.0.0.1:{}", links.provider.port());
         let timeout = format!("{}s", PROVIDER_TIMEOUT.as_secs());
         let lease = format!("{}s", LEASE.as_secs());
+        let concurrency = self.concurrency.to_string();
         let mut variables: Vec<(&'static str, String)> = [
             ("TOKENFLEET_ADMIN_TOKEN", ADMIN_TOKEN),
             ("JWT_SECRET", "what-signs-access-tokens-in-chaos"),
@@ -156,7 +160,7 @@ impl Fleet {
             ("FACTURIFY_TIMEOUT", &timeout),
             ("TOKENFLEET_WORKER__REFRESH_LEASE", &lease),
             ("TOKENFLEET_WORKER__TAKEOVER_GRACE", &lease),
-            ("TOKENFLEET_WORKER__CONCURRENCY", "8"),
+            ("TOKENFLEET_WORKER__CONCURRENCY", &concurrency),
             ("TOKENFLEET_WORKER__RETRY_BASE", "200ms"),
             ("TOKENFLEET_WORKER__RETRY_CAP", "5s"),
             ("TOKENFLEET_DATA_DIR", data_dir),

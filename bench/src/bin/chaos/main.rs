@@ -48,6 +48,7 @@ Examples:
   script/chaos                                    half a minute on each database
   script/chaos --seconds 600 --seed 1..5          the long one: an hour, both databases at once
   script/chaos --seconds 60 --seed 7 --database postgres --plan     shows the plan of seed 7
+  script/chaos --concurrency 200 --channels 3000  hundreds of refreshes in a worker that is killed
   script/chaos --seed 7 --keep                    leaves the logs of all processes";
 
 /// Breaks everything that can break, and checks that no token was lost and none spent twice.
@@ -69,6 +70,9 @@ struct Args {
     /// Scheduler processes on PostgreSQL
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=32))]
     schedulers: u8,
+    /// Requests to one provider that each worker has under way at once
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=2_000))]
+    concurrency: u16,
     /// Channels at a time
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     channels: u32,
@@ -148,6 +152,7 @@ impl Args {
             database,
             workers: self.workers,
             schedulers: self.schedulers,
+            concurrency: self.concurrency,
             length: Duration::from_secs(self.seconds),
             lease: LEASE,
         }

@@ -40,6 +40,8 @@ pub(crate) struct Shape {
     pub(crate) database: Database,
     pub(crate) workers: u8,
     pub(crate) schedulers: u8,
+    /// Requests to one provider that a worker has under way at once.
+    pub(crate) concurrency: u16,
     pub(crate) length: Duration,
     /// How long a worker owns a channel.
     pub(crate) lease: Duration,
@@ -375,6 +377,7 @@ mod tests {
         database: Database::Postgres,
         workers: 3,
         schedulers: 2,
+        concurrency: 8,
         length: Duration::from_mins(2),
         lease: Duration::from_secs(16),
     };
