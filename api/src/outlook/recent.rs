@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-/// An answer is good for so many times what it took to make: however large the fleet is, its figures
-/// keep the database busy for a tenth of the time at most.
+/// An answer is good for so many times what it took to make: however large the fleet is and however
+/// often the same is asked, its figures keep the database busy for a tenth of the time at most.
 const REST: u32 = 9;
 
 /// The last answers by what was asked.
