@@ -7,6 +7,8 @@ const HOURS = 24;
 /** Shares of valid channels below which somebody should look, and hurry. */
 const LOOK_BELOW = 1;
 const HURRY_BELOW = 0.95;
+/** A channel that is due for longer without having been handed out was overlooked. */
+const LATE_SECS = 60;
 /** Tenants that the table names. */
 const TENANTS = 20;
 
@@ -16,12 +18,14 @@ export function drawGlance(statistics, freshness, jobs) {
   const all = freshness?.all;
   const alarm = (count, mood) => (count === undefined ? "calm" : count > 0 ? mood : "good");
   const due = jobs && jobs.jobs_active + jobs.jobs_waiting;
+  const longest = statistics?.longest_due_secs ?? 0;
+  const late = longest > LATE_SECS;
   draw(at("figures"), [statistics, freshness, due], () => [
     figure("Valid", all?.valid, valid(all?.valid_share), all && `${share(all.valid_share)} of ${number(all.channels)}`),
     figure("Dead tokens", all?.dead_now, alarm(all?.dead_now, "bad"), "past their end, and still wanted"),
     figure("Need a person", states?.needs_reauth, alarm(states?.needs_reauth, "wait"), "until then they are not tried"),
     figure("Error", states?.error, alarm(states?.error, "bad"), "tried once a day"),
-    figure("Due now", due, "calm", "waiting, or being refreshed"),
+    figure("Due now", due, late ? "bad" : "calm", late ? `one for ${span(1000 * longest)}: no scheduler works` : "waiting, or being refreshed"),
     figure("Paused", states?.paused, "calm", "by an operator"),
     figure("Never expire", states?.never_expires, "calm", "only watched"),
   ]);
@@ -112,7 +116,7 @@ export function drawBreakers(breakers) {
       return [
         it.app_identity, breakerMark(it),
         why ? [TROUBLES[why.why] ?? why.why, " ", el("q", {}, why.sample)] : it.usage ? `${it.usage} % of the hour's calls are spent` : "–",
-        moment(it.until), it.per_second ? `${number(Math.round(it.per_second))}/s` : "full",
+        moment(it.until), it.per_second ? `${number(Math.round(it.per_second))}/s` : it.state === "closed" ? "full" : "–",
       ];
     });
     return table("Breakers", ["App", "State", "Why", "Until", "Speed"], rows, breakers ? "No app was called within the last week." : "–");
@@ -132,7 +136,7 @@ export function drawQueues(queues) {
       number(it.waiting), number(it.delayed), number(it.active), limits(it),
     ]);
     const idle = items.length - rows.length;
-    const rest = idle > 0 && el("p", { class: "dim" }, `${number(idle)} are empty, open and without limits.`);
+    const rest = idle > 0 && el("p", { class: "dim" }, `Others, empty, open and without limits: ${number(idle)}`);
     return [rows.length > 0 && table("Queues", ["Queue", "State", "Waiting", "Delayed", "Active", "Limits"], rows), rest].filter(Boolean);
   });
 }
@@ -144,7 +148,7 @@ function limits({ limits: { at_once, rate }, limited_tenants }) {
   const parts = [
     at_once && `${number(at_once)} at once`,
     rate && `one per ${span(rate.every_ms)}`,
-    limited_tenants > 0 && `${number(limited_tenants)} tenants`,
+    limited_tenants > 0 && `tenants with limits of their own: ${number(limited_tenants)}`,
   ];
   return parts.filter(Boolean).join(", ") || "–";
 }

@@ -69,8 +69,9 @@ async function beat() {
     pause = Math.max(pause, await ask());
   } catch (error) {
     if (error instanceof LoggedOut) return showDoor(error.message);
-    if (!(error instanceof NoAnswer)) throw error;
-    pause = Math.max(pause, error.pause);
+    // A fault of the page itself must not stop it in silence either.
+    if (!(error instanceof NoAnswer)) console.error(error);
+    pause = Math.max(pause, error.pause ?? 0);
     tell(error.message);
   }
   if (mine === beats) timer = setTimeout(beat, pause);
@@ -229,6 +230,8 @@ async function tryToEnter(form, way) {
     await way(form.elements);
     await enter();
     form.reset();
+    at("whose").focus();
+    scrollTo(0, 0);
     beat();
   } catch (error) {
     me = null;

@@ -82,25 +82,30 @@ pub(super) struct PlatformStatisticsView {
     statistics: PlatformStatistics,
 }
 
-/// Channels of all tenants in figures, at most 15 seconds old.
+/// Channels of all tenants in figures.
 #[derive(Debug, Serialize, JsonSchema)]
 struct PlatformStatistics {
-    /// All channels.
+    /// All channels, at most 15 seconds ago.
     total_channels: u64,
     /// By state, zeros too.
     by_state: BTreeMap<ChannelState, u64>,
+    /// For how many seconds an active channel has been due that no scheduler has handed out; 0 if
+    /// there is none. More than a few: no scheduler works.
+    longest_due_secs: u64,
 }
 
 /// The channels of the whole platform in figures.
 pub(super) async fn statistics_of_platform(
     State(app): State<App>,
 ) -> Result<Json<PlatformStatisticsView>, Problem> {
-    let states = app.census().channels(&app.store).await?;
+    let (states, longest_due) =
+        tokio::try_join!(app.census().channels(&app.store), app.store.longest_due())?;
     let states = states.into_iter().map(|(state, it)| (state, it.channels));
     let by_state: BTreeMap<ChannelState, u64> = states.collect();
     let statistics = PlatformStatistics {
         total_channels: by_state.values().sum(),
         by_state,
+        longest_due_secs: longest_due.as_secs(),
     };
     Ok(Json(PlatformStatisticsView { statistics }))
 }

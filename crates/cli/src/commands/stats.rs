@@ -15,7 +15,7 @@ use crate::remote::{Remote, ServerArgs};
 
 const EXAMPLES: &str = "\
 Examples:
-  tokenfleet stats                     jobs of all tenants
+  tokenfleet stats                     jobs and channels of all tenants
   tokenfleet stats acme                jobs and channels of one
   tokenfleet stats acme --json
   tokenfleet stats freshness           of all tenants: what lives, and how late refreshes came
@@ -29,7 +29,7 @@ Examples:
 pub(crate) struct Args {
     #[command(flatten)]
     server: ServerArgs,
-    /// The tenant [default: jobs of all tenants]
+    /// The tenant [default: all of them]
     tenant: Option<String>,
     #[command(subcommand)]
     about: Option<About>,
@@ -61,7 +61,11 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
 
 async fn of_jobs(server: &Remote, tenant: Option<&str>) -> anyhow::Result<()> {
     let figures = match tenant {
-        None => json!({ "jobs": server.get(&["jobs", "status"], &[]).await? }),
+        None => {
+            let jobs = server.get(&["jobs", "status"], &[]).await?;
+            let mut channels = server.get(&["refresh", "statistics"], &[]).await?;
+            json!({ "jobs": jobs, "channels": channels["statistics"].take() })
+        }
         Some(tenant) => {
             let jobs = server
                 .get(&["tenants", tenant, "jobs", "status"], &[])
