@@ -21,7 +21,7 @@ export function drawGlance(statistics, freshness, jobs) {
   const longest = statistics?.longest_due_secs ?? 0;
   const late = longest > LATE_SECS;
   draw(at("figures"), [statistics, freshness, due], () => [
-    figure("Valid", all?.valid, valid(all?.valid_share), all && `${share(all.valid_share)} of ${number(all.channels)}`),
+    figure("Valid", all?.valid, valid(all?.valid_share), all?.channels > 0 && `${share(all.valid_share)} of ${number(all.channels)}`),
     figure("Dead tokens", all?.dead_now, alarm(all?.dead_now, "bad"), "past their end, and still wanted"),
     figure("Need a person", states?.needs_reauth, alarm(states?.needs_reauth, "wait"), "until then they are not tried"),
     figure("Error", states?.error, alarm(states?.error, "bad"), "tried once a day"),
@@ -41,7 +41,7 @@ function figure(label, value, mood, note) {
   return el("li", { class: `figure ${mood}` },
     el("span", { class: "label" }, label),
     el("span", { class: "value" }, number(value)),
-    el("span", { class: "note" }, word && mark(mood, word), el("span", { class: "dim" }, note ?? "")));
+    el("span", { class: "note" }, word && mark(mood, word), el("span", { class: "dim" }, note || "")));
 }
 
 export function drawJobs(jobs, statistics, freshness) {
@@ -136,7 +136,7 @@ export function drawQueues(queues) {
       number(it.waiting), number(it.delayed), number(it.active), limits(it),
     ]);
     const idle = items.length - rows.length;
-    const rest = idle > 0 && el("p", { class: "dim" }, `Others, empty, open and without limits: ${number(idle)}`);
+    const rest = idle > 0 && el("p", { class: "dim" }, `Empty, open and without limits: ${number(idle)}`);
     return [rows.length > 0 && table("Queues", ["Queue", "State", "Waiting", "Delayed", "Active", "Limits"], rows), rest].filter(Boolean);
   });
 }

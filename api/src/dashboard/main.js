@@ -175,7 +175,7 @@ function paintEmpty(channels) {
   for (const part of ["stuck", "next", "jobs"]) at(`${part}-title`).parentElement.hidden = channels === 0;
   if (channels !== 0) return;
   const base = new URL("api/v1", document.baseURI);
-  const whose = tenant ?? "acme";
+  const whose = tenant ?? me.tenant_id ?? "acme";
   at("import").textContent = `curl -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\
   ${base}/tenants/${whose}/channels -d '{"provider": "tiktok", "display_name": "Our shop",
     "credentials": {"access_token": "act.…", "refresh_token": "rft.…", "expires_in": 7200}}'`;
