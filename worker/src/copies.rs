@@ -103,6 +103,12 @@ pub(crate) fn answers_in(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     paths_in(dir).into_iter().filter(is_answer)
 }
 
+/// What an ended process had begun to write, and not told anybody that it is kept.
+pub(crate) fn parts_in(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let is_part = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "part");
+    paths_in(dir).into_iter().filter(is_part)
+}
+
 /// What a directory holds; nothing if it is not there.
 pub(crate) fn paths_in(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();

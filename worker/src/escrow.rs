@@ -1,7 +1,7 @@
 //! Answers that the database has not confirmed: kept in a file, with a copy in Redis,
 //! until they are stored.
 //!
-//! The file is written and flushed before anything else; it lies under the process's
+//! Until the database is late, an answer is a line in the journal. The file is written and flushed before anything else; it lies under the process's
 //! own name, so that whoever proves the process dead knows what it left. The copy
 //! serves workers on other machines: who finds an open intent looks at it, and at the
 //! files that he can see, before he spends the same credentials again. A Redis that lost
@@ -11,15 +11,18 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cache::{Cache, CacheError};
 use domain::{ChannelUid, ProcessUid};
+use futures::future::join_all;
 use store::{Escrow, Restored, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::Process;
-use crate::copies::{Copies, answers_in, paths_in};
+use crate::copies::{Copies, answers_in, parts_in, paths_in};
+use crate::journal::{self, Journal, Left, Line, journals_in};
 
 /// Pause between two looks at what is kept.
 const ROUND: Duration = Duration::from_secs(2);
@@ -32,15 +35,48 @@ const COPIES_ARE_BACK: Duration = Duration::from_secs(5);
 pub(crate) struct Keeper {
     copies: Copies,
     store: Store,
+    journal: Arc<Journal>,
+    /// Whether the last answer is not in the journal.
+    unnoted: Arc<AtomicBool>,
 }
 
 impl Keeper {
     /// Keeps answers under `escrow/<uid of the process>/` in the data directory.
     pub(crate) fn new(process: Arc<Process>, cache: Cache, store: Store) -> Self {
+        let copies = Copies::new(process, cache);
+        let journal = Journal::in_dir(copies.dir_of(copies.process.uid()));
         Self {
-            copies: Copies::new(process, cache),
+            copies,
             store,
+            journal: Arc::new(journal),
+            unnoted: Arc::default(),
         }
+    }
+
+    /// Notes the text of an answer in the journal, before the database is asked to store it.
+    ///
+    /// It is a copy into the memory of the system, and does not wait for the disk. `None` if the
+    /// file system does not take it, which is told in the log once.
+    pub(crate) fn note(&self, answer: String) -> Option<Line> {
+        let noted = self.journal.note(answer);
+        let was_unnoted = self.unnoted.swap(noted.is_err(), Ordering::Relaxed);
+        noted
+            .inspect_err(|error| {
+                if !was_unnoted {
+                    tracing::error!(%error, "answers are in memory alone until they are stored");
+                }
+            })
+            .ok()
+    }
+
+    /// The answer is stored: its line is not needed any more.
+    pub(crate) fn is_stored(&self, line: Line) {
+        self.journal.is_stored(line);
+    }
+
+    /// Takes the journal away, unless there are answers in it that are not stored.
+    pub(crate) fn close(&self) {
+        self.journal.close();
     }
 
     /// Keeps an answer; after this it survives the end of the process.
@@ -93,10 +129,15 @@ impl Keeper {
         channel: ChannelUid,
         epoch: i64,
     ) -> Result<bool, RedeemError> {
-        let mut known = self.files_of(channel);
+        let files = self.files_of(channel).into_iter();
+        let mut known: Vec<_> = files.map(|(path, escrow)| (Some(path), escrow)).collect();
+        known.extend(self.lines_of(channel).map(|escrow| (None, escrow)));
         for text in self.copies.cache.deposits(&channel.to_string()).await? {
             match Escrow::parse(&text) {
-                Ok(escrow) => known.push((self.path(self.copies.process.uid(), &escrow), escrow)),
+                Ok(escrow) => {
+                    let path = self.path(self.copies.process.uid(), &escrow);
+                    known.push((Some(path), escrow));
+                }
                 Err(error) => tracing::error!(%error, "a copy in Redis is skipped"),
             }
         }
@@ -109,11 +150,23 @@ impl Keeper {
         for (path, escrow) in known {
             let restored = self.store.restore(escrow.clone(), Some(epoch)).await?;
             stored |= restored == Restored::Stored;
+            let Some(path) = path else { continue };
             if !matches!(restored, Restored::Held { .. }) {
                 self.remove(&path, &escrow).await;
             }
         }
         Ok(stored)
+    }
+
+    /// What the journals of the others in this data directory have of a channel. What is in our
+    /// own is being stored by whoever received it.
+    fn lines_of(&self, channel: ChannelUid) -> impl Iterator<Item = Escrow> + use<> {
+        let own = self.copies.dir_of(self.copies.process.uid());
+        let others = paths_in(&self.copies.dir).into_iter();
+        let journals = others
+            .filter(move |owner| *owner != own)
+            .flat_map(|owner| journals_in(&owner));
+        journals.flat_map(move |path| journal::read_of(&path, channel).answers)
     }
 
     /// What all processes of this data directory have of a channel: one that stands
@@ -181,9 +234,51 @@ impl Keeper {
             }
         }
         if owner != self.copies.process.uid() {
+            for path in journals_in(&dir) {
+                if let Err(error) = self.store_journal(&path).await {
+                    tracing::warn!(%error, "answers of a killed process wait for the database");
+                    break;
+                }
+            }
+            for path in parts_in(&dir) {
+                drop(fs::remove_file(path));
+            }
             // It stays if something is left in it, such as a damaged file.
             drop(fs::remove_dir(&dir));
         }
+    }
+
+    /// Hands in what a process that ended had on its way; most of it was stored by itself.
+    async fn store_journal(&self, path: &Path) -> Result<(), StoreError> {
+        let Left { answers, damaged } = journal::read(path);
+        let (mut stored, mut wait) = (0_u32, false);
+        let restoring = answers
+            .into_iter()
+            .map(|escrow| self.store.restore(escrow, None));
+        for restored in join_all(restoring).await {
+            match restored? {
+                Restored::Stored => stored += 1,
+                Restored::Held { .. } => wait = true,
+                Restored::Outdated | Restored::Gone => {}
+            }
+        }
+        if stored > 0 {
+            tracing::warn!(
+                stored,
+                "answers that a killed process had received are stored"
+            );
+        }
+        if wait {
+            return Ok(());
+        }
+        if damaged > 0 {
+            let aside = path.with_extension("damaged");
+            tracing::error!(damaged, path = %aside.display(), "lines of a journal are skipped");
+            drop(fs::rename(path, aside));
+        } else {
+            drop(fs::remove_file(path));
+        }
+        Ok(())
     }
 
     /// Hands one file in; one that cannot be read is named and set aside.

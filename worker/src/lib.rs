@@ -7,6 +7,7 @@
 mod breaker;
 mod copies;
 mod escrow;
+mod journal;
 mod missing_keys;
 mod monotonic;
 mod poison;
@@ -35,6 +36,7 @@ use self::breaker::Breakers;
 use self::escrow::Keeper;
 pub use breaker::BreakerSettings;
 pub use copies::give_copies_again;
+pub use journal::left_in;
 pub use process::{Process, ProcessError};
 use refresh::Calls;
 pub use webhook::Webhooks;
@@ -202,6 +204,7 @@ pub async fn run(
     keeping.abort();
     telling.abort();
     context.breakers.tell().await;
+    context.escrow.close();
     ended
 }
 

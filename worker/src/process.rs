@@ -115,6 +115,12 @@ fn lock_path(run_dir: &Path, uid: ProcessUid) -> PathBuf {
     run_dir.join(format!("{uid}.lock"))
 }
 
+/// Whether a process that wrote files into this data directory has ended.
+pub(crate) fn has_ended(data_dir: &Path, uid: ProcessUid) -> bool {
+    let lock = lock_path(&data_dir.join("run"), uid);
+    is_unlocked(&lock) || !lock.exists()
+}
+
 /// Whether the file is there and nobody holds its lock.
 fn is_unlocked(path: &Path) -> bool {
     let Ok(file) = OpenOptions::new().read(true).write(true).open(path) else {

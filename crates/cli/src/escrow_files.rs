@@ -10,6 +10,8 @@ use store::Escrow;
 pub(crate) struct EscrowFiles {
     /// Ids of the master keys that seal the waiting answers, one per answer.
     pub(crate) sealed_with: Vec<String>,
+    /// The same of answers that processes had on their way when they were killed, stored or not.
+    pub(crate) left: Vec<String>,
     /// Files that cannot be read, set aside or not.
     pub(crate) damaged: Vec<PathBuf>,
 }
@@ -17,7 +19,11 @@ pub(crate) struct EscrowFiles {
 impl EscrowFiles {
     /// Looks through `escrow/*/` of a data directory; one without it has none.
     pub(crate) fn in_dir(data_dir: &Path) -> Self {
-        let mut found = Self::default();
+        let left = worker::left_in(data_dir).into_iter();
+        let mut found = Self {
+            left: left.map(|answer| answer.sealed.key_id).collect(),
+            ..Self::default()
+        };
         for owner in entries(&data_dir.join("escrow")) {
             for file in entries(&owner) {
                 match file.extension().and_then(|it| it.to_str()) {

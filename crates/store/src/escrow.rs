@@ -4,6 +4,7 @@
 //! it keeps it sealed somewhere else, and hands it in here once the database is back,
 //! however long that took: it is stored if it still fits.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -65,16 +66,16 @@ pub enum Restored {
 
 /// The text of an [`Escrow`].
 #[derive(Serialize, Deserialize)]
-struct Text {
+struct Text<'a> {
     version: u32,
     epoch: i64,
     generation: Generation,
     spent: Uuid,
     envelope: String,
-    key_id: String,
+    key_id: Cow<'a, str>,
     fingerprint: Uuid,
-    facts: Facts,
-    attempt: AttemptRecord,
+    facts: Cow<'a, Facts>,
+    attempt: Cow<'a, AttemptRecord>,
 }
 
 impl Escrow {
@@ -101,17 +102,22 @@ impl Escrow {
     /// Never: its values are texts and numbers.
     #[must_use]
     pub fn to_text(&self) -> String {
-        crate::sql::json(&Text {
-            version: VERSION,
-            epoch: self.epoch,
-            generation: self.generation,
-            spent: Uuid::from_bytes(self.spent),
-            envelope: STANDARD.encode(&self.sealed.envelope),
-            key_id: self.sealed.key_id.clone(),
-            fingerprint: Uuid::from_bytes(self.sealed.fingerprint),
-            facts: self.facts.clone(),
-            attempt: self.attempt.clone(),
-        })
+        let request = (self.epoch, self.generation, self.spent);
+        text(request, &self.sealed, &self.facts, &self.attempt)
+    }
+
+    /// [`Escrow::to_text`] of [`Escrow::of`], without the copy.
+    ///
+    /// # Panics
+    ///
+    /// Never, as there.
+    #[must_use]
+    pub fn text_of(finish: &Finish, lease: &Lease) -> Option<String> {
+        let Change::Stored { sealed, facts } = &finish.change else {
+            return None;
+        };
+        let request = (finish.epoch, finish.generation, lease.sealed.fingerprint);
+        Some(text(request, sealed, facts, &finish.attempt))
     }
 
     /// Reads what [`Escrow::to_text`] wrote.
@@ -120,7 +126,7 @@ impl Escrow {
     ///
     /// [`DamagedEscrow`] if it is anything else; it says where, and shows nothing of it.
     pub fn parse(text: &str) -> Result<Self, DamagedEscrow> {
-        let text: Text = serde_json::from_str(text).map_err(|cause| {
+        let text: Text<'_> = serde_json::from_str(text).map_err(|cause| {
             let what = format!("{:?}", cause.classify());
             DamagedEscrow(format!("{what} error in column {}", cause.column()))
         })?;
@@ -134,13 +140,32 @@ impl Escrow {
             spent: text.spent.into_bytes(),
             sealed: Sealed {
                 envelope: envelope.map_err(|_| DamagedEscrow("its envelope".to_owned()))?,
-                key_id: text.key_id,
+                key_id: text.key_id.into_owned(),
                 fingerprint: text.fingerprint.into_bytes(),
             },
-            facts: text.facts,
-            attempt: text.attempt,
+            facts: text.facts.into_owned(),
+            attempt: text.attempt.into_owned(),
         })
     }
+}
+
+fn text(
+    (epoch, generation, spent): (i64, Generation, [u8; 16]),
+    sealed: &Sealed,
+    facts: &Facts,
+    attempt: &AttemptRecord,
+) -> String {
+    crate::sql::json(&Text {
+        version: VERSION,
+        epoch,
+        generation,
+        spent: Uuid::from_bytes(spent),
+        envelope: STANDARD.encode(&sealed.envelope),
+        key_id: Cow::Borrowed(&sealed.key_id),
+        fingerprint: Uuid::from_bytes(sealed.fingerprint),
+        facts: Cow::Borrowed(facts),
+        attempt: Cow::Borrowed(attempt),
+    })
 }
 
 impl Store {

@@ -20,6 +20,7 @@ use super::permit::{LeasePermit, PermitState, Refused};
 use super::{Ending, Job, end, end_without_request};
 use crate::Context;
 use crate::breaker::Pass;
+use crate::journal::Line;
 use crate::monotonic::Monotonic;
 
 /// Pause until another process, or this one after a restart, may have the key.
@@ -347,11 +348,15 @@ impl Attempt {
         let mut pauses = STORE_PAUSES
             .iter()
             .chain(std::iter::repeat(&STORE_PAUSES[3]));
+        let line = self.noted(finish);
         let mut kept = None;
         loop {
             let finished = self.context.deps.store.finish(Arc::clone(finish));
             match unless_late(finished, kept.is_none()).await {
                 Some(Ok(finished)) => {
+                    if let Some(line) = line {
+                        self.context.escrow.is_stored(line);
+                    }
                     if let Some(escrow) = &kept {
                         self.context.escrow.forget(escrow).await;
                     }
@@ -372,6 +377,18 @@ impl Attempt {
             let pause = pauses.next().copied().unwrap_or(STORE_PAUSES[3]);
             tokio::time::sleep(pause).await;
         }
+    }
+
+    /// Notes an answer that has the only living token, so that a killed process does not lose it.
+    fn noted(&self, finish: &Finish) -> Option<Line> {
+        let provider = self
+            .context
+            .deps
+            .providers
+            .get(&self.lease.channel.provider);
+        let rotates = provider.is_none_or(|it| it.rotation() == Rotation::Rotating);
+        let answer = rotates.then(|| Escrow::text_of(finish, &self.lease))??;
+        self.context.escrow.note(answer)
     }
 }
 

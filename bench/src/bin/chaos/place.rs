@@ -254,5 +254,8 @@ pub(crate) fn in_escrow(data_dir: &Path) -> Vec<PathBuf> {
         entries.map(|entry| entry.path()).collect::<Vec<_>>()
     };
     let owners = entries(&data_dir.join("escrow"));
-    owners.iter().flat_map(|owner| entries(owner)).collect()
+    let files = owners.iter().flat_map(|owner| entries(owner));
+    // The journal of a process that has nothing on its way is empty.
+    let holds_something = |path: &PathBuf| path.metadata().is_ok_and(|file| file.len() > 0);
+    files.filter(holds_something).collect()
 }

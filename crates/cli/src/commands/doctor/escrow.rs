@@ -21,6 +21,17 @@ pub(super) fn examine(data_dir: &Path) -> Vec<Finding> {
             "start a worker (or `up`) with this data directory: it stores them first",
         ));
     }
+    if !found.left.is_empty() {
+        findings.push(Finding::bad(
+            PART,
+            format!(
+                "a process was killed with up to {} answers of providers on their way to the \
+                 database",
+                found.left.len()
+            ),
+            "start a worker (or `up`) with this data directory: it stores what is not stored yet",
+        ));
+    }
     if let Some(first) = found.damaged.first() {
         findings.push(Finding::bad(
             PART,

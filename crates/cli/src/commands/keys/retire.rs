@@ -71,7 +71,9 @@ pub(super) async fn run(loaded: &Loaded, place: &Place, args: &Args) -> anyhow::
 ///
 /// If Redis is set and does not answer: other machines' answers cannot be counted then.
 async fn in_escrow(loaded: &Loaded) -> anyhow::Result<Vec<String>> {
-    let mut keys = EscrowFiles::in_dir(&loaded.settings.data_dir).sealed_with;
+    let files = EscrowFiles::in_dir(&loaded.settings.data_dir);
+    let mut keys = files.sealed_with;
+    keys.extend(files.left);
     if let Some(url) = parts::known_redis_url(loaded).await {
         let copies = parts::open_cache(loaded, &url)?.all_deposits().await;
         let copies = copies.context("the copies of answers in escrow cannot be counted")?;

@@ -20,6 +20,8 @@ testkit::each_database!(
     a_redis_that_lost_its_copies_gets_them_again,
     a_worker_that_cannot_start_gives_the_copies_again_of_the_one_before,
     the_file_of_a_worker_that_stands_still_is_found_by_its_neighbour,
+    what_a_killed_worker_had_received_is_stored_by_the_next_one,
+    what_a_worker_that_stands_still_had_received_is_found_by_its_neighbour,
     a_file_in_escrow_that_was_cut_off_disturbs_nobody,
     a_key_that_answers_in_escrow_need_is_not_retired,
     after_an_outage_of_the_database_the_first_reads_are_answered,
@@ -111,6 +113,48 @@ async fn the_file_of_a_worker_that_stands_still_is_found_by_its_neighbour(databa
     next.stop();
 }
 
+async fn what_a_killed_worker_had_received_is_stored_by_the_next_one(database: Database) {
+    let mut kept = Kept::in_its_journal(database).await;
+    let data_dir = kept.world.site.path("data-1");
+
+    kept.kill();
+    kept.nothing_else_has_it().await;
+    kept.outage_ends().await;
+    let site = &kept.world.site;
+    let retire = ["keys", "retire", "k1", "--data-dir", "data-1"];
+    let refused = site.refusal(&retire);
+    let doctor = site.command(&["doctor", "--data-dir", "data-1"]).output();
+    let next = kept.world.worker("data-1", &[]);
+
+    kept.each_is_stored().await;
+    let needed = "'k1' is still needed by 50 answers in escrow";
+    assert!(refused.contains(needed), "{refused}");
+    let told = String::from_utf8(doctor.expect("it can be started").stdout).expect("text");
+    let left = "a process was killed with up to 50 answers";
+    assert!(told.contains(left), "{told}");
+    until("the journal is not needed any more", async || {
+        (lines(&data_dir) == 0).then_some(())
+    })
+    .await;
+    next.stop();
+    assert_eq!(owners(&data_dir), Vec::<PathBuf>::new());
+}
+
+async fn what_a_worker_that_stands_still_had_received_is_found_by_its_neighbour(
+    database: Database,
+) {
+    let mut kept = Kept::in_its_journal(database).await;
+
+    kept.worker.signal("STOP");
+    kept.nothing_else_has_it().await;
+    let next = kept.given_to_a_worker_in("data-1").await;
+
+    kept.each_is_stored().await;
+    kept.worker.signal("CONT");
+    kept.worker.stop();
+    next.stop();
+}
+
 async fn a_file_in_escrow_that_was_cut_off_disturbs_nobody(database: Database) {
     let mut kept = Kept::of(database).await;
     kept.kill();
@@ -180,11 +224,27 @@ struct Kept {
 
 impl Kept {
     async fn of(database: Database) -> Self {
+        let kept = Self::on_their_way(database).await;
+        in_escrow(&kept.world.site.path("data-1"), kept.minted.len()).await;
+        kept
+    }
+
+    /// Each has just arrived.
+    async fn in_its_journal(database: Database) -> Self {
+        let kept = Self::on_their_way(database).await;
+        let data_dir = kept.world.site.path("data-1");
+        until("the answers are in the journal", async || {
+            (lines(&data_dir) == kept.minted.len()).then_some(())
+        })
+        .await;
+        kept
+    }
+
+    async fn on_their_way(database: Database) -> Self {
         let (world, roles, server, minted) = answers_on_their_way(database).await;
         let worker = world.worker("data-1", &[]);
         requests_left(&world, &minted).await;
         let outage = Some(world.outage().await);
-        in_escrow(&world.site.path("data-1"), minted.len()).await;
         Self {
             outage,
             worker,
@@ -193,6 +253,14 @@ impl Kept {
             _roles: roles,
             world,
         }
+    }
+
+    /// Takes away what a slow test has brought into escrow.
+    async fn nothing_else_has_it(&self) {
+        for file in files(&self.world.site.path("data-1")) {
+            std::fs::remove_file(file).expect("our own directory");
+        }
+        flush(&self.world).await;
     }
 
     fn kill(&mut self) {
@@ -271,14 +339,28 @@ async fn in_escrow(data_dir: &Path, count: usize) -> usize {
 }
 
 fn files(data_dir: &Path) -> Vec<PathBuf> {
-    let entries = |dir: &Path| {
-        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).collect::<Vec<_>>()
-    };
-    let owners = entries(&data_dir.join("escrow"));
-    let all = owners.iter().flat_map(|owner| entries(owner));
+    let all = owners(data_dir).into_iter().flat_map(|dir| entries(&dir));
     all.filter(|path| path.extension().is_some_and(|it| it == "json"))
         .collect()
+}
+
+/// How many answers are in journals.
+fn lines(data_dir: &Path) -> usize {
+    let all = owners(data_dir).into_iter().flat_map(|dir| entries(&dir));
+    all.filter(|path| path.extension().is_some_and(|it| it == "journal"))
+        .map(|path| std::fs::read_to_string(path).unwrap_or_default())
+        .map(|text| text.lines().count())
+        .sum()
+}
+
+/// The processes that have something in escrow.
+fn owners(data_dir: &Path) -> Vec<PathBuf> {
+    entries(&data_dir.join("escrow"))
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
 }
 
 /// No refresh token was spent twice, and what is stored is what lives.
