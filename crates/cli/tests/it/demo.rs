@@ -1,6 +1,6 @@
 //! `tokenfleet demo`.
 
-use crate::harness::{Ended, Site};
+use crate::harness::{Ended, Site, until};
 
 /// The numbers of a provider's row in the summary.
 fn row(ended: &Ended, provider: &str) -> Vec<u64> {
@@ -114,6 +114,13 @@ fn s5_9_the_demo_prints_a_log_in_that_works() {
     let ended = site.fed(&login, &format!("{password}\n"));
 
     assert_eq!(ended.code, Some(0), "{} {}", ended.out, ended.err);
+    // A demo that is stopped before all are refreshed says so with its exit code.
+    until("the one channel is refreshed", || {
+        let stats = site.run(&["stats", "--json"]).out;
+        stats
+            .replace(char::is_whitespace, "")
+            .contains("\"jobs_completed\":1")
+    });
     demo.stop();
 }
 
